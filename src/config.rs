@@ -1,0 +1,472 @@
+//! What the user writes: the plugin configuration's types, defaults and presets. No logic.
+//!
+//! The README's configuration reference says what each field means.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, SeqAccess, Visitor, value},
+};
+
+/// The plugin configuration.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Config {
+    /// Auth-O-Tron's own section: how tokens are signed.
+    pub jwt: Jwt,
+    /// Which headers carry the identity.
+    #[serde(default)]
+    pub identity: Identity,
+    /// Who may assert an identity.
+    #[serde(default)]
+    pub trust: Vec<Trust>,
+    /// Where the token goes.
+    #[serde(default)]
+    pub token: Token,
+    /// What the token says beside the identity.
+    #[serde(default)]
+    pub claims: Claims,
+    /// What happens to a request with no identity at all.
+    #[serde(default)]
+    pub on_missing: OnMissing,
+    /// Whether proven identity headers go on to the service beside the token.
+    #[serde(default)]
+    pub forward_identity: bool,
+}
+
+/// `jwt`: how tokens are signed.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Jwt {
+    /// The issuer.
+    pub iss: String,
+    /// The audience, in tokens only with `claims.aud`.
+    pub aud: Option<String>,
+    /// The lifetime of a token, in seconds.
+    pub exp: i64,
+    /// The signing secret itself.
+    pub secret: Option<Secret>,
+    /// The environment variable that holds it.
+    pub secret_env: Option<String>,
+    /// The key's name in the JOSE header.
+    pub kid: Option<String>,
+}
+
+/// `identity`: which headers carry it. What is left out comes from the preset.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Identity {
+    /// The username.
+    pub username: Username,
+    /// The realm.
+    pub realm: Realm,
+    /// The roles.
+    pub roles: List,
+    /// The scopes.
+    pub scopes: List,
+    /// Further attributes.
+    pub attributes: Attributes,
+    /// Optional claims that every identity must have.
+    pub required: Vec<OptionalClaim>,
+    /// The only realms accepted; `None` is all.
+    pub realms: Option<Vec<String>>,
+}
+
+/// `identity.username`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Username {
+    /// The header, or headers of which the first one present counts.
+    pub header: Option<HeaderNames>,
+}
+
+/// `identity.realm`: from a header, or the same for every request.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Realm {
+    /// The header, or headers of which the first one present counts.
+    pub header: Option<HeaderNames>,
+    /// The realm of every identity, where the authenticator knows no realms.
+    pub value: Option<String>,
+}
+
+/// `identity.roles` and `identity.scopes`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct List {
+    /// The header, or headers of which the first one present counts.
+    pub header: Option<HeaderNames>,
+    /// How the header lists its items.
+    pub format: Option<Format>,
+}
+
+/// `identity.attributes`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Attributes {
+    /// The header, or headers of which the first one present counts: a JSON object of strings.
+    pub header: Option<HeaderNames>,
+    /// Attribute → the one header that carries it.
+    pub from: BTreeMap<String, String>,
+}
+
+/// How a header lists its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Separated by commas; blanks around an item do not count.
+    Csv,
+    /// Separated by single spaces.
+    Space,
+    /// Separated by `|`.
+    Pipe,
+    /// A JSON list of strings.
+    Json,
+    /// [`Format::Json`] in base64, either alphabet.
+    Base64Json,
+    /// One header line an item.
+    Repeated,
+}
+
+/// A claim that an identity may lack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OptionalClaim {
+    /// At least one role.
+    Roles,
+    /// At least one scope.
+    Scopes,
+    /// At least one attribute.
+    Attributes,
+}
+
+/// One entry of `trust`: exactly one kind of proof.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Trust {
+    /// A secret that the authenticator sends in a header.
+    pub shared_secret: Option<SharedSecret>,
+    /// The only realms that this party may assert; `None` is all.
+    pub realms: Option<Vec<String>>,
+}
+
+/// `trust[].shared_secret`.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct SharedSecret {
+    /// The header that carries the secret.
+    pub header: String,
+    /// The secret itself.
+    pub secret: Option<Secret>,
+    /// The environment variable that holds it.
+    pub secret_env: Option<String>,
+}
+
+/// `token`: where the token goes.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Token {
+    /// The header that carries the token to the service.
+    pub header: String,
+    /// What stands before the token.
+    pub prefix: String,
+    /// The longest token, in bytes.
+    pub max_bytes: i64,
+}
+
+impl Default for Token {
+    fn default() -> Self {
+        Self { header: "authorization".to_owned(), prefix: "Bearer ".to_owned(), max_bytes: 8192 }
+    }
+}
+
+/// `claims`: what the token says beside the identity.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Claims {
+    /// How scopes are written.
+    pub scopes: ScopesForm,
+    /// Whether tokens carry `jwt.aud`.
+    pub aud: bool,
+}
+
+/// How the `scopes` claim is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScopesForm {
+    /// A list of strings, as Auth-O-Tron documents it.
+    #[default]
+    List,
+    /// A map of service → scopes, as the Auth-O-Tron 0.3 server writes it.
+    Map,
+}
+
+/// What happens to a request with no identity at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnMissing {
+    /// It is denied.
+    #[default]
+    Deny,
+    /// It goes on without a token.
+    Pass,
+}
+
+/// One header name, or a list of names of which the first one present counts.
+#[derive(Debug)]
+pub struct HeaderNames(pub Vec<String>);
+
+/// A secret in the configuration. It is never shown.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+/// The headers that a product sets.
+pub struct Preset {
+    /// Default of `identity.username.header`.
+    pub username: &'static [&'static str],
+    /// Default of `identity.realm.header`.
+    pub realm: &'static [&'static str],
+    /// Default of `identity.roles`.
+    pub roles: (&'static [&'static str], Format),
+    /// Default of `identity.scopes`.
+    pub scopes: (&'static [&'static str], Format),
+    /// Default of `identity.attributes.header`.
+    pub attributes: &'static [&'static str],
+}
+
+/// What Auth-O-Tron and its proxies set.
+pub const AUTH_O_TRON: Preset = Preset {
+    username: &["x-auth-username"],
+    realm: &["x-auth-realm"],
+    roles: (&["x-auth-roles"], Format::Csv),
+    scopes: (&["x-auth-scopes"], Format::Space),
+    attributes: &["x-auth-attributes"],
+};
+
+/// Why a configuration is refused: the path of a field, what was found and what is expected. Never a secret.
+#[derive(Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    path: String,
+    problem: String,
+}
+
+impl ConfigError {
+    /// The error that the field at `path` has `problem`.
+    #[must_use]
+    pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { path: path.into(), problem: problem.into() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.problem)
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+// === impl Config ===
+
+impl Config {
+    /// Reads the plugin configuration as Envoy hands it over.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not of these types.
+    pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        if json.trim_ascii().is_empty() {
+            return Err(ConfigError::new(
+                "configuration",
+                "found nothing, expected JSON in a google.protobuf.StringValue",
+            ));
+        }
+        if is_protobuf_struct(json) {
+            return Err(ConfigError::new(
+                "configuration",
+                "found a google.protobuf.Struct, expected JSON in a google.protobuf.StringValue",
+            ));
+        }
+        let mut deserializer = serde_json::Deserializer::from_slice(json);
+        let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            describe(&path, &error.into_inner())
+        })?;
+        deserializer.end().map_err(|error| describe(".", &error))?;
+        Ok(config)
+    }
+}
+
+/// A non-empty `Struct` opens with the tag of its first entry (a line feed, which JSON permits there) and holds the
+/// tag of that entry's value (0x12, which JSON permits nowhere).
+/// See <https://protobuf.dev/programming-guides/encoding/#maps>.
+fn is_protobuf_struct(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"\n") && bytes.contains(&0x12)
+}
+
+/// Says what serde found without the value, which may be a secret in the wrong place.
+fn describe(path: &str, error: &serde_json::Error) -> ConfigError {
+    let position = format!(" at line {} column {}", error.line(), error.column());
+    let message = error.to_string();
+    let message = message.strip_suffix(&position).unwrap_or(&message);
+    let child = |field: &str| if path == "." { field.to_owned() } else { format!("{path}.{field}") };
+    if !error.is_data() {
+        return ConfigError::new("configuration", format!("not JSON: {message}{position}"));
+    }
+    if let Some(field) = message.strip_prefix("missing field ") {
+        return ConfigError::new(child(field.trim_matches('`')), "missing, expected as it is required");
+    }
+    if let Some((_, mismatch)) = message.split_once("invalid ").filter(|(before, _)| before.is_empty())
+        && let Some((found, expected)) = mismatch.rsplit_once(", expected ")
+        && let Some((_, found)) = found.split_once(": ")
+    {
+        let kind = match found.split(['"', '`']).next().unwrap_or_default().trim_end() {
+            "sequence" => "list",
+            "map" => "object",
+            "floating point" => "fraction",
+            other => other,
+        };
+        let expected = match expected {
+            "i64" => "an integer",
+            "a sequence" => "a list",
+            other => other,
+        };
+        let path = if path == "." { "configuration" } else { path };
+        return ConfigError::new(path, format!("found {} {kind}, expected {expected}", article(kind)));
+    }
+    ConfigError::new(path, message)
+}
+
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+/// Reads each type from a JSON object only: what serde derives would also take a list of the fields' values.
+macro_rules! only_from_objects {
+    ($($type:ident)+) => {$(
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct ObjectVisitor;
+
+                impl<'de> Visitor<'de> for ObjectVisitor {
+                    type Value = $type;
+
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("an object")
+                    }
+
+                    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<$type, A::Error> {
+                        // The inherent function that `remote = "Self"` derives.
+                        $type::deserialize(value::MapAccessDeserializer::new(map))
+                    }
+                }
+
+                deserializer.deserialize_map(ObjectVisitor)
+            }
+        }
+    )+};
+}
+
+only_from_objects!(Config Jwt Identity Username Realm List Attributes Trust SharedSecret Token Claims);
+
+// === impl HeaderNames ===
+
+impl<'de> Deserialize<'de> for HeaderNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct HeaderNamesVisitor;
+
+        impl<'de> Visitor<'de> for HeaderNamesVisitor {
+            type Value = HeaderNames;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a header name or a list of header names")
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<HeaderNames, E> {
+                Ok(HeaderNames(vec![name.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, names: A) -> Result<HeaderNames, A::Error> {
+                Vec::deserialize(value::SeqAccessDeserializer::new(names)).map(HeaderNames)
+            }
+        }
+
+        deserializer.deserialize_any(HeaderNamesVisitor)
+    }
+}
+
+// === impl Secret ===
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(json: &str) -> String {
+        Config::from_json(json.as_bytes()).unwrap_err().to_string()
+    }
+
+    /// The leaf types only: `tests/envoy_config.rs` shows every refused configuration to Envoy.
+    #[test]
+    fn errors_name_the_path_what_was_found_and_what_is_expected() {
+        for (json, expected) in [
+            ("", "configuration: found nothing, expected JSON in a google.protobuf.StringValue"),
+            ("[]", "configuration: found a list, expected an object"),
+            ("{", "configuration: not JSON: EOF while parsing an object at line 1 column 1"),
+            (r#"{"jwt":{"iss":"a","exp":1}} x"#, "configuration: not JSON: trailing characters at line 1 column 29"),
+            (r#"{"jwt":{"exp":1}}"#, "jwt.iss: missing, expected as it is required"),
+            ("{}", "jwt: missing, expected as it is required"),
+            (r#"{"jwt":{"exp":"1"}}"#, "jwt.exp: found a string, expected an integer"),
+            (r#"{"jwt":{"exp":1.5}}"#, "jwt.exp: found a fraction, expected an integer"),
+            (r#"{"jwt":{"secret":12345678}}"#, "jwt.secret: found an integer, expected a string"),
+            (r#"{"jwt":"hunter2, expected"}"#, "jwt: found a string, expected an object"),
+            (r#"{"jwt":["a",null,1]}"#, "jwt: found a list, expected an object"),
+            (r#"{"trust":"hunter2"}"#, "trust: found a string, expected a list"),
+            (
+                r#"{"trust":[{"shared_secret":"hunter2: x"}]}"#,
+                "trust[0].shared_secret: found a string, expected an object",
+            ),
+            (
+                r#"{"identity":{"username":{"header":["a",5]}}}"#,
+                "identity.username.header[1]: found an integer, expected a string",
+            ),
+            (
+                r#"{"identity":{"username":{"header":5}}}"#,
+                "identity.username.header: found an integer, expected a header name or a list of header names",
+            ),
+            (
+                r#"{"identity":{"roles":{"format":"xml"}}}"#,
+                "identity.roles.format: unknown variant `xml`, expected one of `csv`, `space`, `pipe`, `json`, \
+                 `base64-json`, `repeated`",
+            ),
+            (r#"{"claims":{"aud":true,"aud":true}}"#, "claims: duplicate field `aud`"),
+            (
+                r#"{"jwt":{"issuer":"a"}}"#,
+                "jwt.issuer: unknown field `issuer`, expected one of `iss`, `aud`, `exp`, `secret`, `secret_env`, `kid`",
+            ),
+        ] {
+            assert_eq!(error(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_struct_is_recognised_and_json_is_not_taken_for_one() {
+        let fields = b"\n\x0e\n\x03jwt\x12\x07*\x05\n\x03\n\x01a";
+        let message = Config::from_json(fields).unwrap_err().to_string();
+        assert!(message.contains("found a google.protobuf.Struct"), "{message}");
+        assert!(error("\n{}").starts_with("jwt: missing"));
+    }
+
+    #[test]
+    fn debug_output_shows_no_secret() {
+        let json = br#"{"jwt":{"iss":"a","exp":1,"secret":"hunter2"}}"#;
+        let shown = format!("{:?}", Config::from_json(json).unwrap());
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

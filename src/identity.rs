@@ -1,0 +1,405 @@
+//! Parsing and limits of username, realm, roles, scopes and attributes.
+//!
+//! What is over a limit is refused, never cut: a shortened role is another role.
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
+
+use base64::{
+    Engine, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use serde::{
+    Deserialize, Deserializer,
+    de::{self, MapAccess, SeqAccess, Visitor, value},
+};
+
+use crate::config::Format;
+
+/// The longest username, realm, role, scope or service, in bytes.
+pub const MAX_NAME_BYTES: usize = 256;
+/// The most roles, the most scopes, and the most services of a scope map.
+pub const MAX_LIST_ITEMS: usize = 256;
+/// The most attributes.
+pub const MAX_ATTRIBUTES: usize = 64;
+/// The longest attribute key, in bytes.
+pub const MAX_ATTRIBUTE_KEY_BYTES: usize = 128;
+/// The longest attribute value, in bytes.
+pub const MAX_ATTRIBUTE_VALUE_BYTES: usize = 2048;
+/// The longest that all identity header values may be together, in bytes.
+pub const MAX_IDENTITY_BYTES: usize = 8192;
+
+/// What is wrong with a header value: fixed text, never a part of the value.
+pub type Flaw = &'static str;
+
+/// Attributes by key; sorted, so that equal identities give equal tokens.
+pub type Attributes<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+
+/// Who the request is from, as a proven authenticator asserts it.
+#[derive(Debug)]
+pub struct Identity<'a> {
+    /// The authenticated username.
+    pub username: &'a str,
+    /// The realm that authenticated the user.
+    pub realm: &'a str,
+    /// In the order of the header.
+    pub roles: Vec<Cow<'a, str>>,
+    /// What the user may do.
+    pub scopes: Scopes<'a>,
+    /// Further attributes, `exp` included.
+    pub attributes: Attributes<'a>,
+}
+
+/// The scopes of a user.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Scopes<'a> {
+    /// In the order of the header.
+    List(Vec<Cow<'a, str>>),
+    /// Service → scopes, from a JSON object.
+    Map(BTreeMap<String, Vec<String>>),
+}
+
+impl Scopes<'_> {
+    /// Whether there is no scope at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::List(scopes) => scopes.is_empty(),
+            Self::Map(services) => services.values().all(Vec::is_empty),
+        }
+    }
+}
+
+impl Identity<'_> {
+    /// The user's own expiry in epoch seconds, which Auth-O-Tron keeps as the attribute `exp` in decimal digits (`i64`).
+    ///
+    /// # Errors
+    /// When the attribute is there and is no such number.
+    pub fn expiry(&self) -> Result<Option<i64>, Flaw> {
+        self.attributes.get("exp").map(|exp| exp.parse().map_err(|_| "not an integer of epoch seconds")).transpose()
+    }
+}
+
+/// Reads a header value as text.
+///
+/// # Errors
+/// When it is blank, longer than `max` bytes, not UTF-8, or holds a control character (C0, DEL or C1).
+pub fn text(value: &[u8], max: usize) -> Result<&str, Flaw> {
+    let text = str::from_utf8(value).map_err(|_| "not UTF-8")?;
+    if text.trim().is_empty() {
+        return Err("empty");
+    }
+    check(text, max)?;
+    Ok(text)
+}
+
+fn check(text: &str, max: usize) -> Result<(), Flaw> {
+    if text.len() > max {
+        return Err("too long");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("holds a control character");
+    }
+    Ok(())
+}
+
+/// Reads a name, such as one role: text that is not blank.
+fn check_name(name: &str) -> Result<(), Flaw> {
+    text(name.as_bytes(), MAX_NAME_BYTES).map(|_| ())
+}
+
+/// Reads the header values of one list, which are several only in [`Format::Repeated`].
+///
+/// # Errors
+/// When a value or an item is malformed or over a limit, or when the value is a JSON object.
+pub fn list<'a>(format: Format, values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Cow<'a, str>>, Flaw> {
+    match scopes(format, values)? {
+        Scopes::List(items) => Ok(items),
+        Scopes::Map(_) => Err("a JSON object, not a list"),
+    }
+}
+
+/// Reads scopes as [`list`] does; the JSON formats also take an object of service → scopes.
+///
+/// # Errors
+/// As [`list`].
+pub fn scopes<'a>(format: Format, values: impl Iterator<Item = &'a [u8]>) -> Result<Scopes<'a>, Flaw> {
+    let mut items = Vec::new();
+    for value in values {
+        let text = text(value, MAX_IDENTITY_BYTES)?;
+        match format {
+            Format::Csv => split(text, ',', &mut items)?,
+            Format::Space => split(text, ' ', &mut items)?,
+            Format::Pipe => split(text, '|', &mut items)?,
+            Format::Repeated => push_item(text, &mut items)?,
+            Format::Json => return json_scopes(text.as_bytes()),
+            Format::Base64Json => return json_scopes(&decode_base64(text)?),
+        }
+    }
+    Ok(Scopes::List(items))
+}
+
+fn split<'a>(text: &'a str, separator: char, items: &mut Vec<Cow<'a, str>>) -> Result<(), Flaw> {
+    text.split(separator).try_for_each(|item| push_item(item.trim_matches(' '), items))
+}
+
+fn push_item<'a>(item: &'a str, items: &mut Vec<Cow<'a, str>>) -> Result<(), Flaw> {
+    if items.len() >= MAX_LIST_ITEMS {
+        return Err("too many");
+    }
+    check_name(item)?;
+    items.push(Cow::Borrowed(item));
+    Ok(())
+}
+
+/// Either alphabet of RFC 4648, padded or not: products differ, and no two of these readings can disagree.
+fn decode_base64(text: &str) -> Result<Vec<u8>, Flaw> {
+    const LENIENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
+    const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
+    let engine = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
+    engine.decode(text).map_err(|_| "not base64")
+}
+
+fn json_scopes(json: &[u8]) -> Result<Scopes<'static>, Flaw> {
+    match serde_json::from_slice(json) {
+        Ok(ListOrMap::List(items)) => {
+            check_names(&items)?;
+            Ok(Scopes::List(items.into_iter().map(Cow::Owned).collect()))
+        }
+        Ok(ListOrMap::Map(UniqueMap(services))) => {
+            if services.len() > MAX_LIST_ITEMS || services.values().map(Vec::len).sum::<usize>() > MAX_LIST_ITEMS {
+                return Err("too many");
+            }
+            for (service, scopes) in &services {
+                check_name(service)?;
+                check_names(scopes)?;
+            }
+            Ok(Scopes::Map(services))
+        }
+        Err(_) => Err("not a JSON list of strings"),
+    }
+}
+
+fn check_names(names: &[String]) -> Result<(), Flaw> {
+    if names.len() > MAX_LIST_ITEMS {
+        return Err("too many");
+    }
+    names.iter().try_for_each(|name| check_name(name))
+}
+
+/// Reads the attributes of a header that is a JSON object of strings. A value may be empty, a key may not.
+///
+/// # Errors
+/// When it is no such object, or an attribute is malformed, named twice or over a limit.
+pub fn attributes<'a>(value: &[u8]) -> Result<Attributes<'a>, Flaw> {
+    let json = text(value, MAX_IDENTITY_BYTES)?;
+    let UniqueMap::<String>(attributes) = serde_json::from_str(json).map_err(|_| "not a JSON object of strings")?;
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err("too many");
+    }
+    for (key, value) in &attributes {
+        text(key.as_bytes(), MAX_ATTRIBUTE_KEY_BYTES)?;
+        check(value, MAX_ATTRIBUTE_VALUE_BYTES)?;
+    }
+    Ok(attributes.into_iter().map(|(key, value)| (Cow::Owned(key), Cow::Owned(value))).collect())
+}
+
+/// Adds an attribute that has a header of its own.
+///
+/// # Errors
+/// When the value is malformed, or the attribute is there already: which of the two counts would be a guess.
+pub fn add_attribute<'a>(attributes: &mut Attributes<'a>, key: &'a str, value: &'a [u8]) -> Result<(), Flaw> {
+    let value = text(value, MAX_ATTRIBUTE_VALUE_BYTES)?;
+    if attributes.insert(Cow::Borrowed(key), Cow::Borrowed(value)).is_some() {
+        return Err("an attribute is asserted twice");
+    }
+    if attributes.len() > MAX_ATTRIBUTES {
+        return Err("too many");
+    }
+    Ok(())
+}
+
+/// A JSON list of strings, or a JSON object of such lists.
+enum ListOrMap {
+    List(Vec<String>),
+    Map(UniqueMap<Vec<String>>),
+}
+
+impl<'de> Deserialize<'de> for ListOrMap {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ListOrMapVisitor;
+
+        impl<'de> Visitor<'de> for ListOrMapVisitor {
+            type Value = ListOrMap;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list or an object")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ListOrMap, A::Error> {
+                Vec::deserialize(value::SeqAccessDeserializer::new(list)).map(ListOrMap::List)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ListOrMap, A::Error> {
+                UniqueMap::deserialize(value::MapAccessDeserializer::new(map)).map(ListOrMap::Map)
+            }
+        }
+
+        deserializer.deserialize_any(ListOrMapVisitor)
+    }
+}
+
+/// A JSON object in which no name comes twice: parsers disagree about which of the two counts (RFC 8259, section 4).
+struct UniqueMap<V>(BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct UniqueMapVisitor<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueMapVisitor<V> {
+            type Value = UniqueMap<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut unique = BTreeMap::new();
+                while let Some((key, value)) = map.next_entry()? {
+                    if unique.insert(key, value).is_some() {
+                        return Err(de::Error::custom("a name comes twice"));
+                    }
+                }
+                Ok(UniqueMap(unique))
+            }
+        }
+
+        deserializer.deserialize_map(UniqueMapVisitor(PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(format: Format, value: &str) -> Result<Vec<String>, Flaw> {
+        let items = list(format, std::iter::once(value.as_bytes()))?;
+        Ok(items.into_iter().map(Cow::into_owned).collect())
+    }
+
+    #[test]
+    fn each_format_reads_its_list_in_order() {
+        for (format, value, expected) in [
+            (Format::Csv, "b, a,c", vec!["b", "a", "c"]),
+            (Format::Csv, "two words", vec!["two words"]),
+            (Format::Space, "read write", vec!["read", "write"]),
+            (Format::Pipe, "b|a, c", vec!["b", "a, c"]),
+            (Format::Json, r#"["b","a","\u00e9"]"#, vec!["b", "a", "é"]),
+            (Format::Json, "[]", vec![]),
+            (Format::Base64Json, "WyJiIiwiYSJd", vec!["b", "a"]),
+            (Format::Base64Json, "WyJhYj8_Il0=", vec!["ab??"]),
+            (Format::Base64Json, "WyJhYj8/Il0", vec!["ab??"]),
+            (Format::Repeated, "a,b", vec!["a,b"]),
+        ] {
+            assert_eq!(read(format, value).unwrap(), expected, "{format:?} {value}");
+        }
+    }
+
+    #[test]
+    fn repeated_takes_one_item_a_line() {
+        let lines = [&b"b"[..], b"a"].into_iter();
+        assert_eq!(list(Format::Repeated, lines).unwrap(), ["b", "a"]);
+    }
+
+    #[test]
+    fn a_list_that_does_not_parse_is_a_flaw() {
+        let long = "r".repeat(MAX_NAME_BYTES + 1);
+        let many = vec!["r"; MAX_LIST_ITEMS + 1];
+        let nested = "[".repeat(4000);
+        for (format, value) in [
+            (Format::Csv, ""),
+            (Format::Csv, "  "),
+            (Format::Csv, "a,,b"),
+            (Format::Csv, "a,"),
+            (Format::Csv, "a, ,b"),
+            (Format::Csv, "a\tb"),
+            (Format::Csv, "a\u{7f}b"),
+            (Format::Csv, "a\u{85}b"),
+            (Format::Csv, &long),
+            (Format::Csv, &many.join(",")),
+            (Format::Space, "a  b"),
+            (Format::Pipe, "a||b"),
+            (Format::Json, "a,b"),
+            (Format::Json, r#"["a""#),
+            (Format::Json, r#"["a"] x"#),
+            (Format::Json, r#"["a",1]"#),
+            (Format::Json, r#"["a",null]"#),
+            (Format::Json, r#"["a",""]"#),
+            (Format::Json, r#"["a\u0000"]"#),
+            (Format::Json, r#"["a\ud800"]"#),
+            (Format::Json, r#"{"a":["b"]}"#),
+            (Format::Json, &nested),
+            (Format::Json, &serde_json::to_string(&many).unwrap()),
+            (Format::Base64Json, "["),
+            (Format::Base64Json, "////"),
+            (Format::Base64Json, r#"["a"]"#),
+        ] {
+            assert!(read(format, value).is_err(), "{format:?} {value}");
+        }
+    }
+
+    #[test]
+    fn scopes_may_be_an_object_of_lists() {
+        let read = |json: &'static str| scopes(Format::Json, std::iter::once(json.as_bytes()));
+        let expected = BTreeMap::from([("s3".to_owned(), vec!["get".to_owned(), "put".to_owned()])]);
+        assert_eq!(read(r#"{"s3":["get","put"]}"#), Ok(Scopes::Map(expected)));
+        assert_eq!(read("{}"), Ok(Scopes::Map(BTreeMap::new())));
+        for json in [r#"{"a":["b"],"a":["c"]}"#, r#"{"a":"b"}"#, r#"{"":["b"]}"#, r#"{"a":[""]}"#] {
+            assert!(read(json).is_err(), "{json}");
+        }
+        let many = serde_json::json!({"a": vec!["s"; 200], "b": vec!["s"; 57]}).to_string();
+        assert_eq!(scopes(Format::Json, std::iter::once(many.as_bytes())), Err("too many"));
+    }
+
+    #[test]
+    fn attributes_are_one_json_object_of_strings() {
+        let sorted = attributes(br#"{"team":"platform","department":""}"#).unwrap();
+        let expected = [("department", ""), ("team", "platform")];
+        assert!(sorted.iter().map(|(key, value)| (&**key, &**value)).eq(expected));
+        let many: BTreeMap<_, _> = (0..=MAX_ATTRIBUTES).map(|n| (n.to_string(), "v")).collect();
+        for json in [
+            r#"{"a":"1","a":"2"}"#,
+            r#"{"a":1}"#,
+            r#"{"a":{"b":"c"}}"#,
+            r#"{"":"1"}"#,
+            r#"{"a":"\n"}"#,
+            "[]",
+            "null",
+            &"{\"a\":".repeat(1000),
+            &format!(r#"{{"{}":"1"}}"#, "k".repeat(MAX_ATTRIBUTE_KEY_BYTES + 1)),
+            &format!(r#"{{"a":"{}"}}"#, "v".repeat(MAX_ATTRIBUTE_VALUE_BYTES + 1)),
+            &serde_json::to_string(&many).unwrap(),
+        ] {
+            assert!(attributes(json.as_bytes()).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn an_attribute_is_asserted_once() {
+        let mut attributes = attributes(br#"{"email":"a@example.com"}"#).unwrap();
+        assert!(add_attribute(&mut attributes, "name", b"Alice").is_ok());
+        assert!(add_attribute(&mut attributes, "email", b"b@example.com").is_err());
+    }
+
+    #[test]
+    fn text_is_utf_8_without_controls_within_its_limit() {
+        assert_eq!(text("Jürgen O'Neill".as_bytes(), 256), Ok("Jürgen O'Neill"));
+        assert!(text(&[b'a'; 256], 256).is_ok());
+        let overlong_slash = b"a\xc0\xaf";
+        let surrogate = b"a\xed\xa0\x80";
+        for value in [&b"a\xff"[..], overlong_slash, surrogate, b"", b" ", b"a\0", b"a\x1f", &[b'a'; 257]] {
+            assert!(text(value, 256).is_err(), "{value:?}");
+        }
+    }
+}

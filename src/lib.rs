@@ -1,0 +1,78 @@
+//! A proxy-wasm filter that turns proven identity headers into Auth-O-Tron HS256 tokens inside Envoy.
+//!
+//! A request goes one straight way through the crate:
+//!
+//! ```text
+//! Envoy ─ header pairs ─▶ filter ─▶ Request ─▶ Policy::decide ─▶ Verdict ─▶ filter ─▶ Envoy
+//! ```
+//!
+//! | module | the one thing it knows |
+//! |---|---|
+//! | `filter` | proxy-wasm: reads the pairs, applies the verdict (in the module only) |
+//! | [`config`] | what the user writes |
+//! | [`policy`] | the compiled configuration, and the decision |
+//! | [`request`] | which headers are identity, proof, token, alias, duplicate |
+//! | [`trust`] | who may assert an identity, one kind of proof a file |
+//! | [`identity`] | parsing and limits |
+//! | [`claims`] | the payload |
+//! | [`jwt`] | HS256 |
+//! | [`rejection`] | what a denied request gets |
+//!
+//! Everything but `filter` is plain Rust that has never heard of a host:
+//!
+//! ```
+//! use auth_o_tron_envoy::{policy::{Policy, Verdict}, request::Request};
+//!
+//! let configuration = br#"{
+//!     "jwt": {"iss": "auth-o-tron.example.com", "exp": 3600, "secret_env": "SIGNING_SECRET"},
+//!     "trust": [{"shared_secret": {"header": "x-auth-proof", "secret_env": "PROXY_SECRET"}}]
+//! }"#;
+//! let environment = |name: &str| Some(format!("the value of {name}, which is long enough"));
+//! let policy = Policy::from_json(configuration, &environment).unwrap();
+//!
+//! let headers = [
+//!     ("x-auth-username", "alice"),
+//!     ("x-auth-realm", "internal"),
+//!     ("x-auth-proof", "the value of PROXY_SECRET, which is long enough"),
+//! ];
+//! let pairs = headers.map(|(name, value)| (name, value.as_bytes()));
+//! let verdict = policy.decide(&Request::scan(policy.names(), pairs), 1_704_063_600);
+//! assert!(matches!(verdict, Verdict::Issue(value) if value.starts_with("Bearer eyJ")));
+//!
+//! let forged = Request::scan(policy.names(), pairs.into_iter().take(2));
+//! assert!(matches!(policy.decide(&forged, 1_704_063_600), Verdict::Deny(_)));
+//! ```
+
+#![warn(missing_docs)]
+// A panic costs an Envoy worker, so what ships has no way to panic. Tests may.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
+pub mod claims;
+pub mod config;
+#[cfg(target_arch = "wasm32")]
+mod filter;
+pub mod identity;
+pub mod jwt;
+pub mod policy;
+pub mod rejection;
+pub mod request;
+pub mod trust;
+
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, reason = "the SDK's macro exports the entry point")]
+mod entry {
+    proxy_wasm::main! {{ crate::filter::start(); }}
+}

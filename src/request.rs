@@ -1,0 +1,288 @@
+//! One pass over the header pairs: which are identity, proof, token, alias, duplicate.
+
+/// What a configured header name is for. Roles are ordered: where one header serves twice, the stricter role counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Carries a part of the identity.
+    Identity {
+        /// Whether several header lines of this name are one list (`format: repeated`).
+        repeatable: bool,
+    },
+    /// Carries a proof.
+    Proof,
+    /// Receives the token.
+    Token,
+}
+
+/// A configured header name, as an index into [`Names`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameId(usize);
+
+/// Every header name that the filter owns, in lower case.
+#[derive(Debug, Default)]
+pub struct Names {
+    names: Vec<(String, Role)>,
+    /// Bit `n` is set where some name is `n` bytes long: most foreign headers fall through on this alone.
+    lengths: u128,
+}
+
+/// Why a name cannot join [`Names`].
+#[derive(Debug, PartialEq, Eq)]
+pub enum NameConflict {
+    /// The name is in use for something else.
+    OtherRole,
+    /// The name is another spelling of this one, so each would be an alias of the other.
+    AliasOf(String),
+}
+
+/// The longest header name that can be configured, in bytes.
+pub const MAX_NAME_BYTES: usize = 127;
+
+impl Names {
+    /// Adds a lower-case name of at most [`MAX_NAME_BYTES`], or finds it if it is there.
+    ///
+    /// # Errors
+    /// When the name has another role already, or is an alias of another name.
+    pub fn add(&mut self, name: &str, role: Role) -> Result<NameId, NameConflict> {
+        for (index, (own, own_role)) in self.names.iter_mut().enumerate() {
+            if !is_spelling_of(name, own) {
+                continue;
+            }
+            if own != name {
+                return Err(NameConflict::AliasOf(own.clone()));
+            }
+            match (*own_role, role) {
+                (Role::Identity { repeatable: a }, Role::Identity { repeatable: b }) => {
+                    *own_role = Role::Identity { repeatable: a && b };
+                }
+                (Role::Proof, Role::Proof) => {}
+                _ => return Err(NameConflict::OtherRole),
+            }
+            return Ok(NameId(index));
+        }
+        let id = NameId(self.names.len());
+        self.names.push((name.to_owned(), role));
+        self.lengths |= length_bit(name);
+        Ok(id)
+    }
+
+    /// The name, if any, that `name` spells: itself, or as an alias.
+    fn find(&self, name: &str) -> Option<(NameId, &str, Role)> {
+        if self.lengths & length_bit(name) == 0 {
+            return None;
+        }
+        self.names
+            .iter()
+            .enumerate()
+            .find(|(_, (own, _))| is_spelling_of(name, own))
+            .map(|(index, (own, role))| (NameId(index), own.as_str(), *role))
+    }
+}
+
+fn length_bit(name: &str) -> u128 {
+    u32::try_from(name.len()).ok().and_then(|length| 1_u128.checked_shl(length)).unwrap_or(0)
+}
+
+/// Whether a backend may take `name` for `own`: CGI, WSGI, PHP and Rack fold letter case and replace every
+/// character that is neither letter nor digit by `_` (RFC 3875, section 4.1.18).
+fn is_spelling_of(name: &str, own: &str) -> bool {
+    let fold = |byte: u8| {
+        if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
+    };
+    name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| a == b || fold(a) == fold(b))
+}
+
+/// A header line of the request whose name is ours.
+#[derive(Clone, Copy, Debug)]
+struct Hit<'a> {
+    id: NameId,
+    /// As the request spells it.
+    name: &'a str,
+    value: &'a [u8],
+    role: Role,
+}
+
+impl Hit<'_> {
+    const fn is_identity(&self) -> bool {
+        matches!(self.role, Role::Identity { .. })
+    }
+}
+
+/// A request's headers (or trailers), sorted by what they are to us. It borrows everything.
+#[derive(Debug, Default)]
+pub struct Request<'a> {
+    hits: Vec<Hit<'a>>,
+    has_identity: bool,
+    identity_bytes: usize,
+    ambiguity: Option<&'static str>,
+    nominated: bool,
+}
+
+impl<'a> Request<'a> {
+    /// Reads every pair once.
+    pub fn scan(names: &Names, pairs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+        let mut request = Self::default();
+        for (name, value) in pairs {
+            if let Some((id, own, role)) = names.find(name) {
+                request.note(Hit { id, name, value, role }, name != own);
+            } else if name == "connection" && nominates(names, value) {
+                request.nominated = true;
+            }
+        }
+        request
+    }
+
+    fn note(&mut self, hit: Hit<'a>, is_alias: bool) {
+        let seen_before = self.hits.iter().any(|other| other.id == hit.id);
+        match hit.role {
+            Role::Identity { repeatable } => {
+                self.has_identity = true;
+                self.identity_bytes = self.identity_bytes.saturating_add(hit.value.len());
+                self.note_ambiguity(seen_before && !repeatable, is_alias);
+            }
+            Role::Proof => self.note_ambiguity(seen_before, is_alias),
+            // A client may send what it likes here: it is replaced, or removed.
+            Role::Token => {}
+        }
+        self.hits.push(hit);
+    }
+
+    fn note_ambiguity(&mut self, is_duplicate: bool, is_alias: bool) {
+        if is_duplicate {
+            self.ambiguity = Some("a header comes more than once");
+        } else if is_alias {
+            self.ambiguity = Some("a header comes under an alias");
+        }
+    }
+
+    /// Whether any identity header is present, under its own name or an alias.
+    #[must_use]
+    pub const fn has_identity(&self) -> bool {
+        self.has_identity
+    }
+
+    /// The length of all identity values together.
+    #[must_use]
+    pub const fn identity_bytes(&self) -> usize {
+        self.identity_bytes
+    }
+
+    /// Why two readers of the identity or proof headers could read them differently, where they could.
+    #[must_use]
+    pub const fn ambiguity(&self) -> Option<&'static str> {
+        self.ambiguity
+    }
+
+    /// Whether `Connection` nominates one of our names for removal (RFC 9110, section 7.6.1).
+    #[must_use]
+    pub const fn has_nomination(&self) -> bool {
+        self.nominated
+    }
+
+    /// The first value of a header.
+    #[must_use]
+    pub fn value(&self, id: NameId) -> Option<&'a [u8]> {
+        self.values(id).next()
+    }
+
+    /// Every value of a header, in the order of the request.
+    pub fn values(&self, id: NameId) -> impl Iterator<Item = &'a [u8]> {
+        self.hits.iter().filter(move |hit| hit.id == id).map(|hit| hit.value)
+    }
+
+    /// The values of all identity headers, in the order of the request.
+    pub fn identity_values(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.value)
+    }
+
+    /// The names to remove, as the request spells them. `keep_identity` spares the identity headers.
+    pub fn removals(&self, keep_identity: bool) -> impl Iterator<Item = &'a str> {
+        self.hits.iter().filter(move |hit| !(keep_identity && hit.is_identity())).map(|hit| hit.name)
+    }
+}
+
+fn nominates(names: &Names, connection: &[u8]) -> bool {
+    connection
+        .split(|&byte| byte == b',')
+        .filter_map(|option| str::from_utf8(option).ok())
+        .any(|option| names.find(option.trim()).is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDENTITY: Role = Role::Identity { repeatable: false };
+
+    fn names() -> (Names, NameId, NameId) {
+        let mut names = Names::default();
+        let user = names.add("x-auth-username", IDENTITY).unwrap();
+        let roles = names.add("x-auth-roles", Role::Identity { repeatable: true }).unwrap();
+        names.add("x-auth-proof", Role::Proof).unwrap();
+        names.add("authorization", Role::Token).unwrap();
+        (names, user, roles)
+    }
+
+    fn scan<'a>(names: &Names, pairs: &[(&'a str, &'a str)]) -> Request<'a> {
+        Request::scan(names, pairs.iter().map(|&(name, value)| (name, value.as_bytes())))
+    }
+
+    #[test]
+    fn every_spelling_a_backend_may_fold_is_an_alias() {
+        let (names, ..) = names();
+        for name in ["x_auth_username", "x.auth.username", "x-auth_username", "x~auth-username"] {
+            let request = scan(&names, &[(name, "alice")]);
+            assert_eq!(request.ambiguity(), Some("a header comes under an alias"), "{name}");
+            assert!(request.has_identity(), "{name}");
+            assert_eq!(request.removals(true).count(), 0, "{name}");
+            assert_eq!(request.removals(false).collect::<Vec<_>>(), [name]);
+        }
+        for name in ["x-auth-usernam", "x-auth-username-", "xauthusername--", "y-auth-username"] {
+            assert!(!scan(&names, &[(name, "alice")]).has_identity(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_line_is_a_duplicate_unless_it_is_repeatable() {
+        let (names, user, roles) = names();
+        let request = scan(&names, &[("x-auth-username", "a"), ("x-auth-username", "b")]);
+        assert!(request.ambiguity().is_some());
+        assert_eq!(request.value(user), Some(&b"a"[..]));
+        let request = scan(&names, &[("x-auth-proof", "a"), ("x-auth-proof", "a")]);
+        assert!(request.ambiguity().is_some());
+        let request = scan(&names, &[("x-auth-roles", "a"), ("x-auth-roles", "b")]);
+        assert!(request.ambiguity().is_none());
+        assert_eq!(request.values(roles).collect::<Vec<_>>(), [b"a", b"b"]);
+    }
+
+    #[test]
+    fn connection_nominations_are_seen_under_any_spelling() {
+        let (names, ..) = names();
+        for (value, expected) in [
+            ("close, x-auth-roles", true),
+            ("X-Auth-Username", true),
+            ("x_auth_proof ,upgrade", true),
+            ("authorization", true),
+            ("keep-alive, upgrade", false),
+            ("", false),
+        ] {
+            assert_eq!(scan(&names, &[("connection", value)]).has_nomination(), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn one_name_has_one_role_and_one_spelling() {
+        let (mut names, user, _) = names();
+        assert_eq!(names.add("x-auth-username", IDENTITY), Ok(user));
+        assert_eq!(names.add("x-auth-username", Role::Proof), Err(NameConflict::OtherRole));
+        assert_eq!(names.add("authorization", Role::Token), Err(NameConflict::OtherRole));
+        assert_eq!(names.add("x_auth_username", IDENTITY), Err(NameConflict::AliasOf("x-auth-username".to_owned())));
+    }
+
+    #[test]
+    fn a_header_that_is_single_for_one_claim_is_single_for_all() {
+        let (mut names, ..) = names();
+        names.add("x-auth-roles", IDENTITY).unwrap();
+        assert!(scan(&names, &[("x-auth-roles", "a"), ("x-auth-roles", "b")]).ambiguity().is_some());
+    }
+}
