@@ -1,0 +1,48 @@
+# The front door. Every target does its own set-up: the Rust toolchain, its wasm target, Envoy.
+
+MODULE := target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
+TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+# Evaluated where it is used, after `tools`: ENVOY_BIN, else `envoy` on PATH, else a pinned release in target/.
+FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && [ -n "$$ENVOY_BIN" ] && export ENVOY_BIN
+
+.DEFAULT_GOAL := help
+.PHONY: help demo run build test ci format lint doc tools toolchain
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: build ## build, start Envoy, send real requests, show what came out, stop
+	@$(FIND_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN"
+
+run: build ## the demo's Envoy, kept running, with curl lines to try
+	@$(FIND_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN" --keep
+
+build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
+	cargo build --locked --release --lib --target wasm32-wasip1
+
+test: build ## every test: core, module, real Envoy
+	@$(FIND_ENVOY) && cargo test --locked
+
+ci: format lint doc test ## what .ci/run calls
+
+format: toolchain ## check the format
+	cargo fmt --check
+
+lint: toolchain ## clippy, for the host and for the module
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --lib --target wasm32-wasip1 -- -D warnings
+
+doc: toolchain ## rustdoc without warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+
+# cc: rustc links build scripts and native tests with it.
+tools:
+	@for tool in cargo rustup python3 curl cc; do \
+		command -v $$tool >/dev/null || { echo "missing: $$tool. Install it and try again." >&2; exit 1; }; \
+	done
+
+toolchain: tools
+	@rustup run $(TOOLCHAIN) rustc --version >/dev/null 2>&1 \
+		|| rustup toolchain install $(TOOLCHAIN) --profile minimal --component clippy,rustfmt
+	@rustup target list --toolchain $(TOOLCHAIN) --installed | grep -qx wasm32-wasip1 \
+		|| rustup target add --toolchain $(TOOLCHAIN) wasm32-wasip1

