@@ -1,1 +1,768 @@
-fn main() {}
+//! What happens to a request, as a table: headers in → outcome, headers at the service, log. All in real Envoy.
+//!
+//! One Envoy of one worker has a gateway for each of the plugin configurations below. Every case is followed by a
+//! proven request on the same worker, which must get its token.
+
+mod support;
+
+use std::{cell::RefCell, process::ExitCode};
+
+use auth_o_tron_envoy::rejection::Code;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use libtest_mimic::{Arguments, Trial};
+use serde_json::{Value, json};
+use support::{Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream};
+
+/// The header that only the partner of the `rich` gateway sends, and its value.
+const PARTNER: (&str, &str) = ("x-partner-proof", "the partner's proof, unlike the gateway's");
+
+/// Plugin configurations: the shipped one, and what it leaves out.
+fn configurations() -> Vec<(&'static str, Value)> {
+    let jwt = shipped_configuration()["jwt"].take();
+    let trust = shipped_configuration()["trust"].take();
+    vec![
+        ("shipped", shipped_configuration()),
+        ("pass", json!({"jwt": jwt, "trust": trust, "on_missing": "pass"})),
+        ("forward", json!({"jwt": jwt, "trust": trust, "forward_identity": true})),
+        (
+            "rich",
+            json!({
+                "jwt": {
+                    "iss": "auth-o-tron.example.com", "aud": "my-application", "exp": 60, "kid": "2026-11",
+                    "secret_env": "AUTH_O_TRON_SECRET",
+                },
+                "identity": {
+                    "username": {"header": ["X-Auth-Preferred-Username", "x-auth-username"]},
+                    "roles": {"format": "json"},
+                    "scopes": {"format": "json"},
+                    "attributes": {"from": {"email": "x-auth-email"}},
+                    "required": ["roles"],
+                    "realms": ["internal", "partners", "federated"],
+                },
+                "trust": [
+                    {
+                        "shared_secret": {"header": "x-auth-proof", "secret_env": "PROXY_SECRET"},
+                        "realms": ["internal", "guests"],
+                    },
+                    {"shared_secret": {"header": PARTNER.0, "secret": PARTNER.1}, "realms": ["partners"]},
+                ],
+                "token": {"header": "x-auth-token", "prefix": "", "max_bytes": 1024},
+                "claims": {"scopes": "map", "aud": true},
+            }),
+        ),
+        (
+            "lists",
+            json!({
+                "jwt": jwt,
+                "trust": trust,
+                "identity": {
+                    "realm": {"value": "corp"},
+                    "roles": {"header": "x-auth-role", "format": "repeated"},
+                    "scopes": {"format": "base64-json"},
+                },
+            }),
+        ),
+        (
+            "pipe",
+            json!({
+                "jwt": jwt,
+                "trust": trust,
+                "identity": {"roles": {"format": "pipe"}, "scopes": {"format": "csv"}},
+                "token": {"max_bytes": 61440},
+            }),
+        ),
+    ]
+}
+
+fn shipped_configuration() -> Value {
+    let mut shipped = support::shipped();
+    let manager = &mut shipped["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    serde_json::from_str(support::plugin(manager)["configuration"]["value"].as_str().unwrap()).unwrap()
+}
+
+/// One row of the table.
+struct Case {
+    name: String,
+    gateway: &'static str,
+    method: &'static str,
+    headers: Lines,
+    trailers: Lines,
+    expected: Expected,
+}
+
+enum Expected {
+    /// The service gets a token with these claims, and of our headers only these beside it.
+    Issued { claims: Value, beside: &'static [&'static str] },
+    /// The service gets the request with none of our headers.
+    Passed,
+    /// The client gets this code, the service nothing.
+    Denied(Code),
+    /// Envoy itself refuses the request before any filter runs: the client gets this status, the service nothing.
+    RefusedByEnvoy(u16),
+}
+
+/// Headers of a proven request.
+fn alice() -> Lines {
+    lines(&[("x-auth-username", "alice"), ("x-auth-realm", "internal"), ("x-auth-proof", PROOF)])
+}
+
+fn lines(pairs: &[(&str, &str)]) -> Lines {
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+fn with(mut headers: Lines, name: &str, value: impl AsRef<[u8]>) -> Lines {
+    headers.push((name.to_owned(), value.as_ref().to_vec()));
+    headers
+}
+
+fn without(mut headers: Lines, name: &str) -> Lines {
+    headers.retain(|(own, _)| own != name);
+    headers
+}
+
+fn set(headers: Lines, name: &str, value: impl AsRef<[u8]>) -> Lines {
+    with(without(headers, name), name, value)
+}
+
+/// A JSON list nested deeper than any stack.
+fn nested_json() -> String {
+    "[".repeat(3000)
+}
+
+#[derive(Default)]
+struct Table(Vec<Case>);
+
+impl Table {
+    fn add(&mut self, name: impl Into<String>, gateway: &'static str, headers: Lines, expected: Expected) -> &mut Case {
+        let name = format!("{gateway}: {}", name.into());
+        self.0.push(Case { name, gateway, method: "GET", headers, trailers: Lines::new(), expected });
+        self.0.last_mut().unwrap()
+    }
+
+    fn issued(&mut self, name: &str, gateway: &'static str, headers: Lines, claims: Value) -> &mut Case {
+        self.add(name, gateway, headers, Expected::Issued { claims, beside: &[] })
+    }
+
+    fn denied(&mut self, name: impl Into<String>, gateway: &'static str, headers: Lines, code: Code) -> &mut Case {
+        self.add(name, gateway, headers, Expected::Denied(code))
+    }
+
+    fn passed(&mut self, name: &str, gateway: &'static str, headers: Lines) -> &mut Case {
+        self.add(name, gateway, headers, Expected::Passed)
+    }
+}
+
+fn table() -> Vec<Case> {
+    let mut table = Table::default();
+    well_formed(&mut table);
+    no_identity(&mut table);
+    not_proven(&mut table);
+    realms(&mut table);
+    malformed(&mut table);
+    expiry(&mut table);
+    upgrades_and_trailers(&mut table);
+    hostile_bytes(&mut table);
+    table.0
+}
+
+/// Row: identity proven and well formed.
+fn well_formed(table: &mut Table) {
+    let all = with(alice(), "x-auth-roles", "admin,developer");
+    let all = with(all, "x-auth-scopes", "read write");
+    let all = with(all, "x-auth-attributes", r#"{"team":"platform","department":"engineering"}"#);
+    let claims = json!({
+        "sub": "internal-alice", "iss": "auth-o-tron.example.com", "aud": null,
+        "roles": ["admin", "developer"], "username": "alice", "realm": "internal", "scopes": ["read", "write"],
+        "attributes": {"department": "engineering", "team": "platform"},
+    });
+    table.issued("a token for all claims", "shipped", all.clone(), claims.clone());
+    table.issued(
+        "a token for username and realm alone",
+        "shipped",
+        alice(),
+        json!({"roles": [], "scopes": null, "attributes": {}}),
+    );
+    table.issued(
+        "the client's own token is replaced",
+        "shipped",
+        with(alice(), "authorization", "Bearer forged"),
+        json!({"username": "alice"}),
+    );
+    let twice = with(with(alice(), "authorization", "Bearer one"), "authorization", "Basic two");
+    table.issued("the client's own tokens are replaced", "shipped", twice, json!({"username": "alice"}));
+    table.issued(
+        "header names in upper case are the same names",
+        "shipped",
+        lines(&[("X-Auth-Username", "alice"), ("X-AUTH-REALM", "internal"), ("X-Auth-Proof", PROOF)]),
+        json!({"sub": "internal-alice"}),
+    );
+    table.issued(
+        "UTF-8 is kept",
+        "shipped",
+        set(alice(), "x-auth-username", "Jürgen O'Néill"),
+        json!({"username": "Jürgen O'Néill"}),
+    );
+    let beside = &["x-auth-attributes", "x-auth-realm", "x-auth-roles", "x-auth-scopes", "x-auth-username"];
+    table.add("proven identity headers go on, the proof does not", "forward", all, Expected::Issued { claims, beside });
+
+    let rich = with(alice(), "x-auth-roles", r#"["admin","a,b"]"#);
+    let rich = with(rich, "x-auth-scopes", r#"{"s3":["get"],"mars":[]}"#);
+    let rich = with(rich, "x-auth-email", "alice@example.com");
+    table.issued(
+        "JSON, an attribute's own header, a scope map, aud, another token header",
+        "rich",
+        rich.clone(),
+        json!({
+            "aud": "my-application", "roles": ["admin", "a,b"], "scopes": {"s3": ["get"], "mars": []},
+            "attributes": {"email": "alice@example.com"},
+        }),
+    );
+    table.issued(
+        "the first of several headers counts",
+        "rich",
+        with(rich.clone(), "x-auth-preferred-username", "Alice A."),
+        json!({"username": "Alice A."}),
+    );
+    table.issued(
+        "an alias of the token header is removed",
+        "rich",
+        with(with(rich, "x_auth_token", "forged"), "x.auth.token", "forged"),
+        json!({"username": "alice"}),
+    );
+
+    let lists = with(with(alice(), "x-auth-role", "b"), "x-auth-role", "a");
+    let lists = with(without(lists, "x-auth-realm"), "x-auth-scopes", "WyJyZWFkIl0=");
+    table.issued(
+        "one role a line, scopes in base64, a fixed realm",
+        "lists",
+        lists,
+        json!({"sub": "corp-alice", "realm": "corp", "roles": ["b", "a"], "scopes": ["read"]}),
+    );
+    let pipe = with(with(alice(), "x-auth-roles", "b|two words"), "x-auth-scopes", "read, write");
+    table.issued(
+        "roles between pipes, scopes between commas",
+        "pipe",
+        pipe,
+        json!({"roles": ["b", "two words"], "scopes": ["read", "write"]}),
+    );
+}
+
+/// Row: no identity header at all.
+fn no_identity(table: &mut Table) {
+    let proof_only = lines(&[("x-auth-proof", PROOF)]);
+    table.denied("no header at all", "shipped", Lines::new(), Code::IdentityMissing);
+    table.denied("a proof of nothing", "shipped", proof_only.clone(), Code::IdentityMissing);
+    table.denied(
+        "a token of the client's own",
+        "shipped",
+        lines(&[("authorization", "Bearer forged")]),
+        Code::IdentityMissing,
+    );
+    table.passed("no header at all", "pass", Lines::new());
+    table.passed(
+        "the client's own token is removed",
+        "pass",
+        lines(&[("authorization", "Bearer forged"), ("x-other", "1")]),
+    );
+    table.passed("a proof of nothing is removed", "pass", proof_only);
+    table.denied(
+        "an identity is never passed unproven",
+        "pass",
+        without(alice(), "x-auth-proof"),
+        Code::IdentityUntrusted,
+    );
+    table.denied(
+        "an alias is an identity too",
+        "pass",
+        lines(&[("x_auth_username", "alice")]),
+        Code::IdentityMalformed,
+    );
+}
+
+/// Row: identity headers, but no trust entry proves them.
+fn not_proven(table: &mut Table) {
+    for (name, proof) in [
+        ("a wrong proof", "wrong"),
+        ("an empty proof", ""),
+        ("a proof cut short", &PROOF[..PROOF.len() - 1]),
+        ("a proof with more after it", &format!("{PROOF}!")),
+        ("a proof in upper case", &PROOF.to_uppercase()),
+        ("the proof of another gateway", PARTNER.1),
+    ] {
+        table.denied(name, "shipped", set(alice(), "x-auth-proof", proof), Code::IdentityUntrusted);
+    }
+    table.denied("no proof", "shipped", without(alice(), "x-auth-proof"), Code::IdentityUntrusted);
+    table.denied(
+        "a forged token beside it",
+        "shipped",
+        with(without(alice(), "x-auth-proof"), "authorization", "Bearer forged"),
+        Code::IdentityUntrusted,
+    );
+    table.denied(
+        "the proof in another header",
+        "shipped",
+        with(without(alice(), "x-auth-proof"), "x-proof", PROOF),
+        Code::IdentityUntrusted,
+    );
+    for name in ["x-auth-username", "x-auth-realm", "x-auth-roles", "x-auth-scopes", "x-auth-attributes"] {
+        table.denied(format!("{name} alone"), "shipped", lines(&[(name, "alice")]), Code::IdentityUntrusted);
+    }
+    let swapped = with(set(alice(), "x-auth-proof", PARTNER.1), PARTNER.0, PROOF);
+    table.denied("each proof in the other's header", "rich", swapped, Code::IdentityUntrusted);
+}
+
+/// Row: a realm the proving entry may not assert, or not in the allow-list.
+fn realms(table: &mut Table) {
+    let with_role = || with(alice(), "x-auth-roles", r#"["r"]"#);
+    let partner = || with(without(with_role(), "x-auth-proof"), PARTNER.0, PARTNER.1);
+    table.issued(
+        "each party asserts its own realm",
+        "rich",
+        set(partner(), "x-auth-realm", "partners"),
+        json!({"realm": "partners"}),
+    );
+    table.denied("the partner asserts the gateway's realm", "rich", partner(), Code::RealmNotAllowed);
+    table.denied(
+        "the gateway asserts the partner's realm",
+        "rich",
+        set(with_role(), "x-auth-realm", "partners"),
+        Code::RealmNotAllowed,
+    );
+    table.denied(
+        "nobody may assert this realm",
+        "rich",
+        set(with_role(), "x-auth-realm", "federated"),
+        Code::RealmNotAllowed,
+    );
+    table.denied(
+        "a realm outside identity.realms",
+        "rich",
+        set(with_role(), "x-auth-realm", "guests"),
+        Code::RealmNotAllowed,
+    );
+    table.denied(
+        "a realm in other letters",
+        "rich",
+        set(with_role(), "x-auth-realm", "Internal"),
+        Code::RealmNotAllowed,
+    );
+    let both = with(set(with_role(), "x-auth-realm", "partners"), PARTNER.0, PARTNER.1);
+    table.denied("the first entry that proves decides", "rich", both, Code::RealmNotAllowed);
+}
+
+/// Row: duplicated, aliased, empty, over a limit, not to be parsed; and what `Connection` nominates.
+fn malformed(table: &mut Table) {
+    let full = || with(with(with(alice(), "x-auth-roles", "r"), "x-auth-scopes", "s"), "x-auth-attributes", "{}");
+    for name in
+        ["x-auth-username", "x-auth-realm", "x-auth-roles", "x-auth-scopes", "x-auth-attributes", "x-auth-proof"]
+    {
+        let value = String::from_utf8(full().iter().find(|(own, _)| own == name).unwrap().1.clone()).unwrap();
+        table.denied(format!("{name} twice, alike"), "shipped", with(full(), name, &value), Code::IdentityMalformed);
+        table.denied(
+            format!("{name} twice, another first"),
+            "shipped",
+            [lines(&[(name, "x")]), full()].concat(),
+            Code::IdentityMalformed,
+        );
+        for alias in
+            [name.replace('-', "_"), name.replace('-', "."), name.replacen('-', "_", 1), name.replace('-', "~")]
+        {
+            table.denied(
+                format!("{alias} beside {name}"),
+                "shipped",
+                with(full(), &alias, &value),
+                Code::IdentityMalformed,
+            );
+        }
+        if name != "x-auth-proof" {
+            let alias = name.replace('-', "_");
+            table.denied(
+                format!("{alias} instead of {name}"),
+                "shipped",
+                with(without(full(), name), &alias, &value),
+                Code::IdentityMalformed,
+            );
+            table.denied(format!("{name} empty"), "shipped", set(full(), name, ""), Code::IdentityMalformed);
+            table.denied(format!("{name} blank"), "shipped", set(full(), name, "  \u{a0}"), Code::IdentityMalformed);
+        }
+    }
+    for name in ["x-auth-username", "x-auth-realm"] {
+        table.denied(format!("{name} missing"), "shipped", without(alice(), name), Code::IdentityMalformed);
+        table.denied(
+            format!("{name} over 256 bytes"),
+            "shipped",
+            set(alice(), name, "a".repeat(257)),
+            Code::IdentityMalformed,
+        );
+        let longest = set(alice(), name, "a".repeat(256));
+        table.issued(&format!("{name} of 256 bytes"), "shipped", longest, json!({}));
+    }
+    let many = |count: usize, separator: &str| vec!["r"; count].join(separator);
+    for (name, gateway, header, value) in [
+        ("a role over 256 bytes", "shipped", "x-auth-roles", "r".repeat(257)),
+        ("257 roles", "shipped", "x-auth-roles", many(257, ",")),
+        ("257 scopes", "shipped", "x-auth-scopes", many(257, " ")),
+        ("an empty role", "shipped", "x-auth-roles", "a,,b".to_owned()),
+        ("two spaces between scopes", "shipped", "x-auth-scopes", "a  b".to_owned()),
+        ("attributes that are a list", "shipped", "x-auth-attributes", "[]".to_owned()),
+        ("attributes with a number", "shipped", "x-auth-attributes", r#"{"a":1}"#.to_owned()),
+        ("an attribute twice", "shipped", "x-auth-attributes", r#"{"a":"1","a":"2"}"#.to_owned()),
+        ("an attribute over 2048 bytes", "shipped", "x-auth-attributes", format!(r#"{{"a":"{}"}}"#, "v".repeat(2049))),
+        ("attributes cut short", "shipped", "x-auth-attributes", r#"{"a":"1"#.to_owned()),
+        ("roles that are no JSON", "rich", "x-auth-roles", "admin".to_owned()),
+        ("roles that are a JSON object", "rich", "x-auth-roles", r#"{"a":["b"]}"#.to_owned()),
+        ("roles with a number", "rich", "x-auth-roles", r#"["a",1]"#.to_owned()),
+        ("no role where one is required", "rich", "x-auth-roles", "[]".to_owned()),
+        ("a token over token.max_bytes", "rich", "x-auth-email", "e".repeat(900)),
+        ("scopes that are no base64", "lists", "x-auth-scopes", "!".to_owned()),
+        ("scopes that are a JSON object in list form", "lists", "x-auth-scopes", "eyJhIjpbImIiXX0=".to_owned()),
+        ("an empty role between pipes", "pipe", "x-auth-roles", "a||b".to_owned()),
+    ] {
+        let headers = if gateway == "rich" { with(alice(), "x-auth-roles", r#"["r"]"#) } else { alice() };
+        table.denied(name, gateway, set(headers, header, value), Code::IdentityMalformed);
+    }
+    table.denied("a required header missing", "rich", alice(), Code::IdentityMalformed);
+    let twice = with(with(alice(), "x-auth-roles", r#"["r"]"#), "x-auth-attributes", r#"{"email":"a"}"#);
+    table.denied("an attribute from two headers", "rich", with(twice, "x-auth-email", "b"), Code::IdentityMalformed);
+    // 6 KiB of roles and 2 KiB of scopes are each within their own limits.
+    let roles = vec!["r".repeat(255); 24].join("|");
+    let room = 8192 - "alice".len() - "internal".len() - roles.len();
+    let scopes = |bytes: usize| vec!["s".repeat(255); 7].join(",") + "," + &"s".repeat(bytes - 7 * 256);
+    let together = |bytes: usize| with(with(alice(), "x-auth-roles", &roles), "x-auth-scopes", scopes(bytes));
+    table.issued("8192 bytes of identity together", "pipe", together(room), json!({"username": "alice"}));
+    table.denied("8193 bytes of identity together", "pipe", together(room + 1), Code::IdentityMalformed);
+
+    let upgrade =
+        |nominated: &str| lines(&[("connection", &format!("upgrade, {nominated}")), ("upgrade", "websocket")]);
+    table.denied(
+        "Connection nominates the username",
+        "shipped",
+        [alice(), lines(&[("connection", "x-auth-username")])].concat(),
+        Code::IdentityMalformed,
+    );
+    table.issued(
+        "Connection nominates roles: Envoy drops them unseen",
+        "shipped",
+        [with(alice(), "x-auth-roles", "r"), lines(&[("connection", "x-auth-roles")])].concat(),
+        json!({"roles": []}),
+    );
+    table.denied(
+        "an upgrade whose Connection nominates roles",
+        "shipped",
+        [alice(), upgrade("x-auth-roles")].concat(),
+        Code::IdentityMalformed,
+    );
+}
+
+/// Row: the user's `exp`.
+fn expiry(table: &mut Table) {
+    let exp = |exp: &str| with(alice(), "x-auth-attributes", json!({"exp": exp}).to_string());
+    table.issued("an own exp far ahead", "shipped", exp("99999999999"), json!({"attributes": {"exp": "99999999999"}}));
+    table.issued(
+        "an own exp before the token's",
+        "shipped",
+        exp("1999999999"),
+        json!({"attributes": {"exp": "1999999999"}}),
+    );
+    table.denied("an own exp in the past", "shipped", exp("1704063600"), Code::IdentityExpired);
+    table.denied("an own exp that is no number", "shipped", exp("soon"), Code::IdentityMalformed);
+    table.denied("an own exp beyond 64 bits", "shipped", exp("99999999999999999999"), Code::IdentityMalformed);
+}
+
+/// Upgrades are requests like any other; trailers lose our names.
+fn upgrades_and_trailers(table: &mut Table) {
+    let websocket = || lines(&[("connection", "upgrade"), ("upgrade", "websocket")]);
+    table.issued("a WebSocket", "shipped", [alice(), websocket()].concat(), json!({"username": "alice"}));
+    table.denied(
+        "a WebSocket without proof",
+        "shipped",
+        without([alice(), websocket()].concat(), "x-auth-proof"),
+        Code::IdentityUntrusted,
+    );
+    table.issued("CONNECT", "shipped", alice(), json!({"username": "alice"})).method = "CONNECT";
+    table
+        .denied("CONNECT without proof", "shipped", without(alice(), "x-auth-proof"), Code::IdentityUntrusted)
+        .method = "CONNECT";
+    table.denied("OPTIONS without identity", "shipped", Lines::new(), Code::IdentityMissing).method = "OPTIONS";
+    let trailers = || {
+        let ours = [("x-auth-username", "root"), ("x_auth_roles", "admin"), ("x-auth-proof", PROOF)];
+        [lines(&ours), lines(&[("authorization", "Bearer forged"), ("x-other", "1")])].concat()
+    };
+    table.issued("trailers of ours", "shipped", alice(), json!({"username": "alice"})).trailers = trailers();
+    table.passed("trailers of ours without an identity", "pass", Lines::new()).trailers = trailers();
+    let beside = &["x-auth-realm", "x-auth-username"];
+    let forwarded = Expected::Issued { claims: json!({"username": "alice"}), beside };
+    table.add("trailers of ours, identity forwarded", "forward", alice(), forwarded).trailers = trailers();
+}
+
+/// Bytes that break parsers. A foreign header may hold what it likes; ours is refused; nothing panics.
+fn hostile_bytes(table: &mut Table) {
+    let overlong_slash = &b"a\xc0\xaf"[..];
+    let surrogate = &b"a\xed\xa0\x80"[..];
+    let ours = ["x-auth-username", "x-auth-realm", "x-auth-roles", "x-auth-scopes", "x-auth-attributes"];
+    for name in ours {
+        for (what, value) in [
+            ("\\xff", &b"a\xff"[..]),
+            ("an overlong slash", overlong_slash),
+            ("a surrogate", surrogate),
+            ("a TAB", b"a\tb"),
+            ("a C1 control", "a\u{85}b".as_bytes()),
+        ] {
+            table.denied(format!("{what} in {name}"), "shipped", set(alice(), name, value), Code::IdentityMalformed);
+        }
+        for (what, byte) in [("NUL", 0), ("DEL", 0x7f), ("\\x01", 1)] {
+            let value = [b'a', byte, b'b'];
+            table.add(format!("{what} in {name}"), "shipped", set(alice(), name, value), Expected::RefusedByEnvoy(400));
+        }
+        table.denied(
+            format!("20 000 bytes in {name}"),
+            "shipped",
+            set(alice(), name, "a".repeat(20_000)),
+            Code::IdentityMalformed,
+        );
+        table.denied(
+            format!("6 000 items in {name}"),
+            "shipped",
+            set(alice(), name, vec!["r"; 6000].join(",")),
+            Code::IdentityMalformed,
+        );
+    }
+    table.denied("\\xff in the proof", "shipped", set(alice(), "x-auth-proof", b"\xff"), Code::IdentityUntrusted);
+    table.denied(
+        "20 000 bytes of proof",
+        "shipped",
+        set(alice(), "x-auth-proof", "a".repeat(20_000)),
+        Code::IdentityUntrusted,
+    );
+    table.issued("\\xff in the client's token", "shipped", with(alice(), "authorization", b"Bearer \xff"), json!({}));
+    for name in ["x-other", "cookie", "user-agent", "x-request-id", "x-forwarded-for", "accept"] {
+        table.issued(
+            &format!("\\xff in {name}"),
+            "shipped",
+            with(alice(), name, b"a\xff"),
+            json!({"username": "alice"}),
+        );
+        table.denied(
+            format!("\\xff in {name}, unproven"),
+            "shipped",
+            with(without(alice(), "x-auth-proof"), name, b"a\xff"),
+            Code::IdentityUntrusted,
+        );
+    }
+    table.issued(
+        "20 000 bytes in a foreign header",
+        "shipped",
+        with(alice(), "x-other", "a".repeat(20_000)),
+        json!({}),
+    );
+    table.add("\\xff in a header name", "shipped", with(alice(), "x-\u{ff}", "a"), Expected::RefusedByEnvoy(400));
+    table.add(
+        "a space in a header name",
+        "shipped",
+        with(alice(), "x-auth-username ", "a"),
+        Expected::RefusedByEnvoy(400),
+    );
+    for header in ["x-auth-roles", "x-auth-scopes", "x-auth-attributes"] {
+        table.denied(
+            format!("{header} of 3 000 nested lists"),
+            "rich",
+            set(with(alice(), "x-auth-roles", r#"["r"]"#), header, nested_json()),
+            Code::IdentityMalformed,
+        );
+        let objects = r#"{"a":"#.repeat(1000);
+        table.denied(
+            format!("{header} of 1 000 nested objects"),
+            "rich",
+            set(with(alice(), "x-auth-roles", r#"["r"]"#), header, objects),
+            Code::IdentityMalformed,
+        );
+    }
+}
+
+/// Everything that the cases share.
+struct World {
+    envoy: Envoy,
+    upstream: Upstream,
+    /// Values that must not be in the filter's log lines.
+    sent: Vec<Vec<u8>>,
+}
+
+impl World {
+    /// Runs a case; then the worker must still issue.
+    fn check(&mut self, case: &Case) {
+        let (reply, arrived) = self.exchange(case);
+        match &case.expected {
+            Expected::Issued { claims, beside } => self.check_issued(case, &reply, arrived, claims, beside),
+            Expected::Passed => check_ours(&arrived.expect("it arrived"), &[]),
+            Expected::Denied(code) => {
+                check_denied(*code, &reply);
+                assert!(arrived.is_none(), "it reached the service: {arrived:?}");
+                self.check_log(*code, &reply);
+            }
+            Expected::RefusedByEnvoy(status) => {
+                assert_eq!(reply.status, *status);
+                assert!(arrived.is_none(), "it reached the service: {arrived:?}");
+            }
+        }
+        let roles = if case.gateway == "rich" { r#"["r"]"# } else { "r" };
+        let headers = with(alice(), "x-auth-roles", roles);
+        let headers = if case.gateway == "lists" { without(headers, "x-auth-realm") } else { headers };
+        let after = Case {
+            name: format!("after {}", case.name),
+            gateway: case.gateway,
+            method: "GET",
+            headers,
+            trailers: Lines::new(),
+            expected: Expected::Passed,
+        };
+        let (reply, arrived) = self.exchange(&after);
+        assert_eq!(reply.status, 200, "the worker no longer issues: {reply:?}");
+        verify(&token(case.gateway, &arrived.unwrap()));
+    }
+
+    fn exchange(&mut self, case: &Case) -> (Reply, Option<Message>) {
+        let mut request = format!(
+            "{} {} HTTP/1.1\r\nhost: test:80\r\nx-case: {}\r\n",
+            case.method,
+            if case.method == "CONNECT" { "test:80" } else { "/" },
+            case.name
+        )
+        .into_bytes();
+        for (name, value) in &case.headers {
+            // Latin-1, so that a case can hold a name that is not UTF-8.
+            request.extend(name.chars().map(|c| u8::try_from(u32::from(c)).unwrap()));
+            request.extend([b": ", value.as_slice(), b"\r\n"].concat());
+        }
+        if case.trailers.is_empty() {
+            request.extend(b"\r\n");
+        } else {
+            request.extend(b"transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n");
+            for (name, value) in &case.trailers {
+                request.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+            }
+            request.extend(b"\r\n");
+        }
+        self.sent.extend(case.headers.iter().chain(&case.trailers).map(|(_, value)| value.clone()));
+        let reply = support::send(self.envoy.port(case.gateway), &request).expect("a reply");
+        (reply, self.upstream.take(&case.name))
+    }
+
+    fn check_issued(&mut self, case: &Case, reply: &Reply, arrived: Option<Message>, claims: &Value, beside: &[&str]) {
+        let success = if case.headers.iter().any(|(name, _)| name == "upgrade") { 101 } else { 200 };
+        assert_eq!(reply.status, success, "{reply:?}");
+        let arrived = arrived.expect("it arrived");
+        let token_header = if case.gateway == "rich" { "x-auth-token" } else { "authorization" };
+        check_ours(&arrived, &[&[token_header], beside].concat());
+        let token = token(case.gateway, &arrived);
+        let issued = verify(&token);
+        for (claim, expected) in claims.as_object().unwrap() {
+            assert_eq!(issued.get(claim).unwrap_or(&Value::Null), expected, "claim {claim} of {issued}");
+        }
+        if !case.trailers.is_empty() {
+            assert_eq!(arrived.body, b"hi");
+            assert_eq!(arrived.trailers, lines(&[("x-other", "1")]));
+        }
+        self.sent.push(token.into_bytes());
+    }
+
+    /// The denial is in the log once, with its code and the id of the request.
+    fn check_log(&self, code: Code, reply: &Reply) {
+        let id = reply.value("x-request-id").expect("Envoy's id of the request");
+        let log = self.envoy.log();
+        let line = filter_lines(&log).filter(|line| line.ends_with(&format!(", request {id}"))).collect::<Vec<_>>();
+        assert!(matches!(line[..], [line] if line.contains(&format!("denied: {code} ("))), "{line:?}");
+    }
+
+    /// Nothing panicked, and nothing that was sent or issued is in a line of the filter's. Envoy's own lines show
+    /// headers at debug level, as they do without the filter; the signing secret is in none.
+    fn check_whole_log(&self) {
+        let log = self.envoy.log();
+        assert!(!log.contains(SIGNING_SECRET), "the signing secret is in Envoy's log");
+        assert!(filter_lines(&log).count() > 100, "the filter logs at debug level");
+        for line in filter_lines(&log) {
+            assert!(!line.contains("panicked"), "{line}");
+            // Not the short ones, which are in words of the log such as `identity`.
+            for value in self.sent.iter().filter(|value| value.len() > 8 && *value != b"internal") {
+                let leaks = line.as_bytes().windows(value.len()).any(|window| window == value);
+                assert!(!leaks, "{:?} in {line}", String::from_utf8_lossy(value));
+            }
+            assert!(!line.contains("alice"), "{line}");
+        }
+    }
+}
+
+/// What the module itself logs.
+fn filter_lines(log: &str) -> impl Iterator<Item = &str> {
+    log.lines().filter(|line| line.contains("[wasm]") && line.contains("wasm log"))
+}
+
+fn check_denied(code: Code, reply: &Reply) {
+    assert_eq!(reply.status, code.status(), "{reply:?}");
+    assert_eq!(String::from_utf8_lossy(&reply.body), code.body());
+    assert_eq!(reply.value("content-type").unwrap(), "application/problem+json");
+    assert_eq!(reply.value("cache-control").unwrap(), "no-store");
+    assert_eq!(reply.value("www-authenticate").as_deref(), code.challenge());
+}
+
+/// Of the names that could be ours, in whatever spelling, exactly `expected` arrived.
+fn check_ours(arrived: &Message, expected: &[&str]) {
+    let ours = |name: &str| {
+        let folded = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        folded.starts_with("x-auth-") || folded.starts_with("x-partner") || folded == "authorization"
+    };
+    let mut names: Vec<_> = arrived.headers.iter().map(|(name, _)| name.as_str()).filter(|name| ours(name)).collect();
+    names.sort_unstable();
+    let mut expected = expected.to_vec();
+    expected.sort_unstable();
+    assert_eq!(names, expected);
+    assert!(!arrived.trailers.iter().any(|(name, _)| ours(name)), "{:?}", arrived.trailers);
+}
+
+fn token(gateway: &str, arrived: &Message) -> String {
+    if gateway == "rich" {
+        return arrived.value("x-auth-token").expect("a token");
+    }
+    arrived.value("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned)).expect("a token")
+}
+
+/// The claims, once `jsonwebtoken` has verified signature and times.
+fn verify(token: &str) -> Value {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_issuer(&["auth-o-tron.example.com"]);
+    validation.set_required_spec_claims(&["exp", "iat", "iss", "sub"]);
+    validation.validate_aud = false;
+    jsonwebtoken::decode(token, &DecodingKey::from_secret(SIGNING_SECRET.as_bytes()), &validation)
+        .expect("a valid token")
+        .claims
+}
+
+thread_local! {
+    /// The trials run on the main thread, one after the other.
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+fn trial(name: String, check: impl FnOnce(&mut World) + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        WORLD.with_borrow_mut(|world| check(world.as_mut().unwrap()));
+        Ok(())
+    })
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // In the order of the table, so that the log is read last.
+    arguments.test_threads = Some(1);
+    let mut trials: Vec<_> =
+        table().into_iter().map(|case| trial(case.name.clone(), move |world| world.check(&case))).collect();
+    trials.push(trial("nothing of a request, no secret and no panic in the log".to_owned(), |world| {
+        world.check_whole_log();
+    }));
+
+    let upstream = Upstream::start();
+    let envoy = Envoy::start(&support::gateways(&configurations(), upstream.port));
+    WORLD.set(Some(World { envoy, upstream, sent: Vec::new() }));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Stops Envoy.
+    WORLD.take();
+    conclusion.exit_code()
+}
