@@ -18,10 +18,10 @@ const PARTNER: (&str, &str) = ("x-partner-proof", "the partner's proof, unlike t
 
 /// Plugin configurations: the shipped one, and what it leaves out.
 fn configurations() -> Vec<(&'static str, Value)> {
-    let jwt = shipped_configuration()["jwt"].take();
-    let trust = shipped_configuration()["trust"].take();
+    let jwt = support::shipped_configuration()["jwt"].take();
+    let trust = support::shipped_configuration()["trust"].take();
     vec![
-        ("shipped", shipped_configuration()),
+        ("shipped", support::shipped_configuration()),
         ("pass", json!({"jwt": jwt, "trust": trust, "on_missing": "pass"})),
         ("forward", json!({"jwt": jwt, "trust": trust, "forward_identity": true})),
         (
@@ -72,12 +72,6 @@ fn configurations() -> Vec<(&'static str, Value)> {
             }),
         ),
     ]
-}
-
-fn shipped_configuration() -> Value {
-    let mut shipped = support::shipped();
-    let manager = &mut shipped["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-    serde_json::from_str(support::plugin(manager)["configuration"]["value"].as_str().unwrap()).unwrap()
 }
 
 /// One row of the table.

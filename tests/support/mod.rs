@@ -35,7 +35,7 @@ pub fn module() -> PathBuf {
 }
 
 /// The Envoy to test with. There is no skipping: without one the tests fail.
-fn envoy_bin() -> &'static Path {
+pub fn envoy_bin() -> &'static Path {
     static ENVOY: OnceLock<PathBuf> = OnceLock::new();
     ENVOY.get_or_init(|| {
         module();
@@ -49,6 +49,13 @@ fn envoy_bin() -> &'static Path {
 /// The shipped demo as data.
 pub fn shipped() -> Value {
     serde_yaml_ng::from_str(&fs::read_to_string(top().join("envoy/envoy.yaml")).unwrap()).unwrap()
+}
+
+/// The plugin configuration of the shipped demo.
+pub fn shipped_configuration() -> Value {
+    let mut shipped = shipped();
+    let manager = &mut shipped["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    serde_json::from_str(plugin(manager)["configuration"]["value"].as_str().unwrap()).unwrap()
 }
 
 /// The shipped demo with one gateway for each plugin configuration, on free ports, in front of `upstream`.
