@@ -1,134 +1,128 @@
 //! proxy-wasm: reads the header pairs, asks the policy, applies its verdict. Nothing else names the host.
 //!
-//! Only the SDK's free functions are used: the trait methods unwrap what the host says, and the `String` getters
-//! panic on a header that is not UTF-8.
+//! Whatever the host answers, nothing here panics: what is unexpected ends the one request with `internal`.
 
-use std::{rc::Rc, time::UNIX_EPOCH};
+mod host;
 
-use proxy_wasm::{
-    hostcalls,
-    traits::{Context, HttpContext, RootContext},
-    types::{Action, BufferType, Bytes, ContextType, LogLevel, MapType, Status},
-};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use host::{Action, HostError, LogLevel, MapType};
 
 use crate::{
+    pairs::{self, BadLayout, Pair},
     policy::{Policy, Verdict},
     rejection::{Code, Rejection},
     request::Request,
 };
 
-/// Registers the filter; called once for each VM.
-pub fn start() {
-    proxy_wasm::set_root_context(|_| Box::<Root>::default());
+/// The policy of each context; `None` is a root context that is not configured.
+///
+/// Several filters share one VM, each with a root context, and a new configuration is a new root context. A request
+/// keeps the policy that it began with.
+type Contexts = BTreeMap<u32, Option<Rc<Policy>>>;
+
+thread_local! {
+    static CONTEXTS: RefCell<Contexts> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// One plugin configuration. A new configuration is a new root context, in the same VM or in another.
-#[derive(Default)]
-struct Root {
-    policy: Option<Rc<Policy>>,
+/// Runs `change` on the contexts. No host call may be made in it, as the host may call back.
+fn with_contexts<T>(change: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
+    CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| change(&mut contexts)))
 }
 
-/// One request, which borrows the configuration that it began with.
-struct Stream {
-    policy: Option<Rc<Policy>>,
+/// The policy of a context.
+fn policy(context: u32) -> Result<Rc<Policy>, Rejection> {
+    let policy = with_contexts(|contexts| contexts.get(&context).cloned());
+    policy.flatten().flatten().ok_or(internal("there is no configuration"))
 }
 
-impl Context for Root {}
+// === what `host` passes on ===
 
-impl RootContext for Root {
-    fn on_configure(&mut self, size: usize) -> bool {
-        let json = hostcalls::get_buffer(BufferType::PluginConfiguration, 0, size);
-        let json = json.ok().flatten().unwrap_or_default();
-        match Policy::from_json(&json, &|name| std::env::var(name).ok()) {
-            Ok(policy) => {
-                self.policy = Some(Rc::new(policy));
-                true
-            }
-            Err(error) => {
-                log(LogLevel::Error, &format!("configuration refused: {error}"));
-                false
-            }
-        }
-    }
-
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { policy: self.policy.clone() }))
-    }
-
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
+/// A request begins under its root context, or a root context begins, whose parent is 0.
+fn create_context(context: u32, parent: u32) {
+    with_contexts(|contexts| {
+        let policy = contexts.get(&parent).cloned().flatten();
+        contexts.insert(context, policy);
+    });
 }
 
-impl Context for Stream {}
+/// The context has ended.
+fn delete_context(context: u32) {
+    with_contexts(|contexts| contexts.remove(&context));
+}
 
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let pairs = hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default();
-        match self.handle_headers(&pairs) {
-            Ok(()) => Action::Continue,
-            Err(rejection) => reject(rejection, &pairs),
-        }
-    }
-
-    fn on_http_request_trailers(&mut self, _: usize) -> Action {
-        let pairs = hostcalls::get_map_bytes(MapType::HttpRequestTrailers).unwrap_or_default();
-        match self.clean_trailers(&pairs) {
-            Ok(()) => Action::Continue,
-            Err(rejection) => reject(rejection, &[]),
+/// Reads the configuration of a root context, of `length` bytes. `false` refuses it.
+fn configure(root: u32, length: usize) -> bool {
+    // Nothing to read is an empty configuration, whose error says what is expected.
+    let json = host::plugin_configuration(length).unwrap_or_default();
+    match Policy::from_json(&json, &|name| std::env::var(name).ok()) {
+        Ok(policy) => with_contexts(|contexts| contexts.insert(root, Some(Rc::new(policy)))).is_some(),
+        Err(error) => {
+            host::log(LogLevel::Error, &format!("configuration refused: {error}"));
+            false
         }
     }
 }
 
-impl Stream {
-    fn policy(&self) -> Result<&Policy, Rejection> {
-        self.policy.as_deref().ok_or(internal("there is no configuration"))
-    }
-
-    fn handle_headers(&self, pairs: &[(String, Bytes)]) -> Result<(), Rejection> {
-        // Every request has at least its pseudo-headers.
-        if pairs.is_empty() {
-            return Err(internal("the headers cannot be read"));
-        }
-        let policy = self.policy()?;
-        let request = scan(policy, pairs);
-        let verdict = policy.decide(&request, now()?);
-        if let Verdict::Deny(rejection) = verdict {
-            return Err(rejection);
-        }
-        for name in policy.removals(&request, &verdict) {
-            remove(MapType::HttpRequestHeaders, name)?;
-        }
-        if let Verdict::Issue(value) = verdict {
-            let map = MapType::HttpRequestHeaders;
-            hostcalls::set_map_value_bytes(map, policy.token_header(), Some(value.as_bytes()))
-                .map_err(|_: Status| internal("the token cannot be set"))?;
-        }
-        Ok(())
-    }
-
-    /// No name of ours belongs into trailers, whose fields a service may merge with the headers.
-    fn clean_trailers(&self, pairs: &[(String, Bytes)]) -> Result<(), Rejection> {
-        scan(self.policy()?, pairs).removals(false).try_for_each(|name| remove(MapType::HttpRequestTrailers, name))
+fn handle_request_headers(context: u32) -> Action {
+    let map = host::header_map(MapType::RequestHeaders).unwrap_or_default();
+    match authenticate(context, &map) {
+        Ok(()) => Action::Continue,
+        Err(rejection) => reject(rejection, &map),
     }
 }
 
-fn scan<'a>(policy: &Policy, pairs: &'a [(String, Bytes)]) -> Request<'a> {
-    let pairs = pairs.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-    Request::scan(policy.names(), pairs)
+/// No name of ours belongs into trailers, whose fields a service may merge with the headers.
+fn handle_request_trailers(context: u32) -> Action {
+    match clean_trailers(context) {
+        Ok(()) => Action::Continue,
+        Err(rejection) => reject(rejection, &[]),
+    }
+}
+
+// === the request ===
+
+fn authenticate(context: u32, map: &[u8]) -> Result<(), Rejection> {
+    // Every request has at least its pseudo-headers.
+    if map.is_empty() {
+        return Err(internal("the headers cannot be read"));
+    }
+    let policy = policy(context)?;
+    let request = Request::scan(policy.names(), read_pairs(map)?);
+    let verdict = policy.decide(&request, now()?);
+    if let Verdict::Deny(rejection) = verdict {
+        return Err(rejection);
+    }
+    for name in policy.removals(&request, &verdict) {
+        remove(MapType::RequestHeaders, name)?;
+    }
+    if let Verdict::Issue(value) = verdict {
+        host::set_header(MapType::RequestHeaders, policy.token_header().as_bytes(), value.as_bytes())
+            .map_err(|HostError| internal("the token cannot be set"))?;
+    }
+    Ok(())
+}
+
+fn clean_trailers(context: u32) -> Result<(), Rejection> {
+    let map =
+        host::header_map(MapType::RequestTrailers).map_err(|HostError| internal("the trailers cannot be read"))?;
+    let policy = policy(context)?;
+    let trailers = Request::scan(policy.names(), read_pairs(&map)?);
+    trailers.removals(false).try_for_each(|name| remove(MapType::RequestTrailers, name))
+}
+
+fn read_pairs(map: &[u8]) -> Result<impl Iterator<Item = Pair<'_>>, Rejection> {
+    pairs::deserialize(map).map_err(|BadLayout| internal("the headers are not laid out as expected"))
+}
+
+fn remove(map: MapType, name: &[u8]) -> Result<(), Rejection> {
+    host::remove_header(map, name).map_err(|HostError| internal("a header cannot be removed"))
 }
 
 /// The proxy's clock, in epoch seconds.
 fn now() -> Result<i64, Rejection> {
-    hostcalls::get_current_time()
-        .ok()
-        .and_then(|time| time.duration_since(UNIX_EPOCH).ok())
-        .and_then(|time| i64::try_from(time.as_secs()).ok())
-        .ok_or(internal("the clock cannot be read"))
-}
-
-fn remove(map: MapType, name: &str) -> Result<(), Rejection> {
-    hostcalls::remove_map_value(map, name).map_err(|_: Status| internal("a header cannot be removed"))
+    let nanoseconds = host::current_time_nanoseconds().map_err(|HostError| internal("the clock cannot be read"))?;
+    i64::try_from(nanoseconds / 1_000_000_000).map_err(|_| internal("the clock is beyond 64 bits"))
 }
 
 const fn internal(flaw: &'static str) -> Rejection {
@@ -136,27 +130,23 @@ const fn internal(flaw: &'static str) -> Rejection {
 }
 
 /// Ends the request here: it stays paused for good, whether or not the host sends the reply.
-fn reject(rejection: Rejection, pairs: &[(String, Bytes)]) -> Action {
+fn reject(rejection: Rejection, map: &[u8]) -> Action {
     let level = if rejection.code == Code::Internal { LogLevel::Error } else { LogLevel::Debug };
-    log(level, &format!("denied: {rejection}, request {}", request_id(pairs)));
+    host::log(level, &format!("denied: {rejection}, request {}", request_id(map)));
     let mut headers = vec![("content-type", "application/problem+json"), ("cache-control", "no-store")];
     headers.extend(rejection.code.challenge().map(|challenge| ("www-authenticate", challenge)));
-    let body = rejection.code.body().as_bytes();
-    let _ = hostcalls::send_http_response(rejection.code.status().into(), headers, Some(body));
+    if host::send_response(rejection.code.status(), rejection.code.as_str(), &headers, rejection.code.body()).is_err() {
+        host::log(LogLevel::Error, "the reply could not be sent");
+    }
     Action::Pause
 }
 
 /// Envoy's own id of the request. One that a client made up is shown only if it looks like one.
-fn request_id(pairs: &[(String, Bytes)]) -> &str {
-    pairs
-        .iter()
-        .find(|(name, _)| name == "x-request-id")
+fn request_id(map: &[u8]) -> &str {
+    pairs::deserialize(map)
+        .ok()
+        .and_then(|mut pairs| pairs.find(|(name, _)| *name == b"x-request-id"))
         .and_then(|(_, id)| str::from_utf8(id).ok())
         .filter(|id| id.len() <= 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'))
         .unwrap_or("unknown")
-}
-
-/// Envoy drops what is below its own level; there is nobody to tell that logging failed.
-fn log(level: LogLevel, message: &str) {
-    let _ = hostcalls::log(level, message);
 }

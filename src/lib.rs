@@ -9,6 +9,7 @@
 //! | module | the one thing it knows |
 //! |---|---|
 //! | `filter` | proxy-wasm: reads the pairs, applies the verdict (in the module only) |
+//! | [`pairs`] | how the host lays out header pairs |
 //! | [`config`] | what the user writes |
 //! | [`policy`] | the compiled configuration, and the decision |
 //! | [`request`] | which headers are identity, proof, token, alias, duplicate |
@@ -35,7 +36,7 @@
 //!     ("x-auth-realm", "internal"),
 //!     ("x-auth-proof", "the value of PROXY_SECRET, which is long enough"),
 //! ];
-//! let pairs = headers.map(|(name, value)| (name, value.as_bytes()));
+//! let pairs = headers.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
 //! let verdict = policy.decide(&Request::scan(policy.names(), pairs), 1_704_063_600);
 //! assert!(matches!(verdict, Verdict::Issue(value) if value.starts_with("Bearer eyJ")));
 //!
@@ -66,13 +67,8 @@ pub mod config;
 mod filter;
 pub mod identity;
 pub mod jwt;
+pub mod pairs;
 pub mod policy;
 pub mod rejection;
 pub mod request;
 pub mod trust;
-
-#[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, reason = "the SDK's macro exports the entry point")]
-mod entry {
-    proxy_wasm::main! {{ crate::filter::start(); }}
-}

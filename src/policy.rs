@@ -82,7 +82,7 @@ impl Policy {
     }
 
     /// The headers of `request` that must not go on to the service, given its verdict.
-    pub fn removals<'a>(&self, request: &Request<'a>, verdict: &Verdict) -> impl Iterator<Item = &'a str> {
+    pub fn removals<'a>(&self, request: &Request<'a>, verdict: &Verdict) -> impl Iterator<Item = &'a [u8]> {
         request.removals(self.forward_identity && matches!(verdict, Verdict::Issue(_)))
     }
 

@@ -1,5 +1,7 @@
 //! One pass over the header pairs: which are identity, proof, token, alias, duplicate.
 
+use crate::pairs::Pair;
+
 /// What a configured header name is for. Roles are ordered: where one header serves twice, the stricter role counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -45,7 +47,7 @@ impl Names {
     /// When the name has another role already, or is an alias of another name.
     pub fn add(&mut self, name: &str, role: Role) -> Result<NameId, NameConflict> {
         for (index, (own, own_role)) in self.names.iter_mut().enumerate() {
-            if !is_spelling_of(name, own) {
+            if !is_spelling_of(name.as_bytes(), own) {
                 continue;
             }
             if own != name {
@@ -62,12 +64,12 @@ impl Names {
         }
         let id = NameId(self.names.len());
         self.names.push((name.to_owned(), role));
-        self.lengths |= length_bit(name);
+        self.lengths |= length_bit(name.as_bytes());
         Ok(id)
     }
 
     /// The name, if any, that `name` spells: itself, or as an alias.
-    fn find(&self, name: &str) -> Option<(NameId, &str, Role)> {
+    fn find(&self, name: &[u8]) -> Option<(NameId, &str, Role)> {
         if self.lengths & length_bit(name) == 0 {
             return None;
         }
@@ -79,17 +81,17 @@ impl Names {
     }
 }
 
-fn length_bit(name: &str) -> u128 {
+fn length_bit(name: &[u8]) -> u128 {
     u32::try_from(name.len()).ok().and_then(|length| 1_u128.checked_shl(length)).unwrap_or(0)
 }
 
 /// Whether a backend may take `name` for `own`: CGI, WSGI, PHP and Rack fold letter case and replace every
 /// character that is neither letter nor digit by `_` (RFC 3875, section 4.1.18).
-fn is_spelling_of(name: &str, own: &str) -> bool {
+fn is_spelling_of(name: &[u8], own: &str) -> bool {
     let fold = |byte: u8| {
         if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
     };
-    name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| a == b || fold(a) == fold(b))
+    name.len() == own.len() && name.iter().zip(own.bytes()).all(|(&a, b)| a == b || fold(a) == fold(b))
 }
 
 /// A header line of the request whose name is ours.
@@ -97,7 +99,7 @@ fn is_spelling_of(name: &str, own: &str) -> bool {
 struct Hit<'a> {
     id: NameId,
     /// As the request spells it.
-    name: &'a str,
+    name: &'a [u8],
     value: &'a [u8],
     role: Role,
 }
@@ -120,12 +122,12 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Reads every pair once.
-    pub fn scan(names: &Names, pairs: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Self {
+    pub fn scan(names: &Names, pairs: impl IntoIterator<Item = Pair<'a>>) -> Self {
         let mut request = Self::default();
         for (name, value) in pairs {
             if let Some((id, own, role)) = names.find(name) {
-                request.note(Hit { id, name, value, role }, name != own);
-            } else if name == "connection" && nominates(names, value) {
+                request.note(Hit { id, name, value, role }, name != own.as_bytes());
+            } else if name == b"connection" && nominates(names, value) {
                 request.nominated = true;
             }
         }
@@ -196,16 +198,13 @@ impl<'a> Request<'a> {
     }
 
     /// The names to remove, as the request spells them. `keep_identity` spares the identity headers.
-    pub fn removals(&self, keep_identity: bool) -> impl Iterator<Item = &'a str> {
+    pub fn removals(&self, keep_identity: bool) -> impl Iterator<Item = &'a [u8]> {
         self.hits.iter().filter(move |hit| !(keep_identity && hit.is_identity())).map(|hit| hit.name)
     }
 }
 
 fn nominates(names: &Names, connection: &[u8]) -> bool {
-    connection
-        .split(|&byte| byte == b',')
-        .filter_map(|option| str::from_utf8(option).ok())
-        .any(|option| names.find(option.trim()).is_some())
+    connection.split(|&byte| byte == b',').any(|option| names.find(option.trim_ascii()).is_some())
 }
 
 #[cfg(test)]
@@ -224,7 +223,7 @@ mod tests {
     }
 
     fn scan<'a>(names: &Names, pairs: &[(&'a str, &'a str)]) -> Request<'a> {
-        Request::scan(names, pairs.iter().map(|&(name, value)| (name, value.as_bytes())))
+        Request::scan(names, pairs.iter().map(|&(name, value)| (name.as_bytes(), value.as_bytes())))
     }
 
     #[test]
@@ -235,7 +234,7 @@ mod tests {
             assert_eq!(request.ambiguity(), Some("a header comes under an alias"), "{name}");
             assert!(request.has_identity(), "{name}");
             assert_eq!(request.removals(true).count(), 0, "{name}");
-            assert_eq!(request.removals(false).collect::<Vec<_>>(), [name]);
+            assert_eq!(request.removals(false).collect::<Vec<_>>(), [name.as_bytes()]);
         }
         for name in ["x-auth-usernam", "x-auth-username-", "xauthusername--", "y-auth-username"] {
             assert!(!scan(&names, &[(name, "alice")]).has_identity(), "{name}");
