@@ -147,6 +147,8 @@ pub enum OptionalClaim {
 pub struct Trust {
     /// A secret that the authenticator sends in a header.
     pub shared_secret: Option<SharedSecret>,
+    /// A signature of the authenticator over the identity headers (RFC 9421).
+    pub signature: Option<Signature>,
     /// The only realms that this party may assert; `None` is all.
     pub realms: Option<Vec<String>>,
 }
@@ -157,6 +159,42 @@ pub struct Trust {
 pub struct SharedSecret {
     /// The header that carries the secret.
     pub header: String,
+    /// The secret itself.
+    pub secret: Option<Secret>,
+    /// The environment variable that holds it.
+    pub secret_env: Option<String>,
+}
+
+/// `trust[].signature`.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Signature {
+    /// The keys that the authenticator signs with.
+    pub keys: Vec<SignatureKey>,
+    /// How old a signature may be, in seconds.
+    #[serde(default = "Signature::default_max_age")]
+    pub max_age: i64,
+    /// What a signature must cover beside the identity headers.
+    #[serde(default = "Signature::default_components")]
+    pub components: Vec<String>,
+}
+
+impl Signature {
+    const fn default_max_age() -> i64 {
+        60
+    }
+
+    fn default_components() -> Vec<String> {
+        ["@method", "@authority", "@path"].map(str::to_owned).to_vec()
+    }
+}
+
+/// `trust[].signature.keys[]`.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct SignatureKey {
+    /// The name that a signature calls the key by.
+    pub keyid: String,
     /// The secret itself.
     pub secret: Option<Secret>,
     /// The environment variable that holds it.
@@ -244,6 +282,13 @@ pub const AUTH_O_TRON: Preset = Preset {
     scopes: (&["x-auth-scopes"], Format::Space),
     attributes: &["x-auth-attributes"],
 };
+
+impl Preset {
+    /// Every header that the product sets.
+    pub fn headers(&self) -> impl Iterator<Item = &'static str> {
+        [self.username, self.realm, self.roles.0, self.scopes.0, self.attributes].into_iter().flatten().copied()
+    }
+}
 
 /// Why a configuration is refused: the path of a field, what was found and what is expected. Never a secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -368,7 +413,7 @@ macro_rules! only_from_objects {
     )+};
 }
 
-only_from_objects!(Config Jwt Identity Username Realm List Attributes Trust SharedSecret Token Claims);
+only_from_objects!(Config Jwt Identity Username Realm List Attributes Trust SharedSecret Signature SignatureKey Token Claims);
 
 // === impl HeaderNames ===
 

@@ -88,13 +88,18 @@ fn authenticate(context: u32, map: &[u8]) -> Result<(), Rejection> {
         return Err(internal("the headers cannot be read"));
     }
     let policy = policy(context)?;
-    let request = Request::scan(policy.names(), read_pairs(map)?);
+    let pairs = read_pairs(map)?;
+    let request = Request::scan(policy.names(), &pairs);
     let verdict = policy.decide(&request, now()?);
     if let Verdict::Deny(rejection) = verdict {
         return Err(rejection);
     }
     for name in policy.removals(&request, &verdict) {
         remove(MapType::RequestHeaders, name)?;
+    }
+    for (name, value) in policy.replacements(&request).into_iter().flatten() {
+        host::set_header(MapType::RequestHeaders, name.as_bytes(), value.as_bytes())
+            .map_err(|HostError| internal("a header cannot be replaced"))?;
     }
     if let Verdict::Issue(value) = verdict {
         host::set_header(MapType::RequestHeaders, policy.token_header().as_bytes(), value.as_bytes())
@@ -107,12 +112,15 @@ fn clean_trailers(context: u32) -> Result<(), Rejection> {
     let map =
         host::header_map(MapType::RequestTrailers).map_err(|HostError| internal("the trailers cannot be read"))?;
     let policy = policy(context)?;
-    let trailers = Request::scan(policy.names(), read_pairs(&map)?);
+    let pairs = read_pairs(&map)?;
+    let trailers = Request::scan(policy.names(), &pairs);
     trailers.removals(false).try_for_each(|name| remove(MapType::RequestTrailers, name))
 }
 
-fn read_pairs(map: &[u8]) -> Result<impl Iterator<Item = Pair<'_>>, Rejection> {
-    pairs::deserialize(map).map_err(|BadLayout| internal("the headers are not laid out as expected"))
+fn read_pairs(map: &[u8]) -> Result<Vec<Pair<'_>>, Rejection> {
+    pairs::deserialize(map)
+        .map(Iterator::collect)
+        .map_err(|BadLayout| internal("the headers are not laid out as expected"))
 }
 
 fn remove(map: MapType, name: &[u8]) -> Result<(), Rejection> {

@@ -86,6 +86,14 @@ impl Policy {
         request.removals(self.forward_identity && matches!(verdict, Verdict::Issue(_)))
     }
 
+    /// The headers that take the place of removed ones: signatures that other parties made for the service.
+    #[must_use]
+    pub fn replacements(&self, request: &Request<'_>) -> Option<[(&'static str, String); 2]> {
+        let [input, signature] = trust::foreign_signatures(&self.trust, request)?;
+        let [input_name, signature_name] = trust::signature::FIELDS;
+        Some([(input_name, input), (signature_name, signature)])
+    }
+
     /// Decides about `request` at `now`, in epoch seconds.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>, now: i64) -> Verdict {
@@ -106,7 +114,7 @@ impl Policy {
 
     fn issue(&self, request: &Request<'_>, now: i64) -> Result<String, Rejection> {
         check_scan(request)?;
-        let prover = trust::first_that_proves(&self.trust, request).ok_or(Rejection::new(
+        let prover = trust::first_that_proves(&self.trust, request, now).ok_or(Rejection::new(
             Code::IdentityUntrusted,
             "trust",
             "no entry proves the identity",

@@ -11,7 +11,10 @@ pub enum Role {
         repeatable: bool,
     },
     /// Carries a proof.
-    Proof,
+    Proof {
+        /// Whether several header lines of this name are one value, as a dictionary's are.
+        repeatable: bool,
+    },
     /// Receives the token.
     Token,
 }
@@ -57,15 +60,22 @@ impl Names {
                 (Role::Identity { repeatable: a }, Role::Identity { repeatable: b }) => {
                     *own_role = Role::Identity { repeatable: a && b };
                 }
-                (Role::Proof, Role::Proof) => {}
+                (Role::Proof { repeatable: a }, Role::Proof { repeatable: b }) if a == b => {}
                 _ => return Err(NameConflict::OtherRole),
             }
             return Ok(NameId(index));
         }
         let id = NameId(self.names.len());
-        self.names.push((name.to_owned(), role));
-        self.lengths |= length_bit(name.as_bytes());
+        self.add_missing(name, role);
         Ok(id)
+    }
+
+    /// Adds a name unless it, or another spelling of it, is there already.
+    pub fn add_missing(&mut self, name: &str, role: Role) {
+        if self.find(name.as_bytes()).is_none() {
+            self.names.push((name.to_owned(), role));
+            self.lengths |= length_bit(name.as_bytes());
+        }
     }
 
     /// The name, if any, that `name` spells: itself, or as an alias.
@@ -113,6 +123,7 @@ impl Hit<'_> {
 /// A request's headers (or trailers), sorted by what they are to us. It borrows everything.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
+    pairs: &'a [Pair<'a>],
     hits: Vec<Hit<'a>>,
     has_identity: bool,
     identity_bytes: usize,
@@ -122,9 +133,10 @@ pub struct Request<'a> {
 
 impl<'a> Request<'a> {
     /// Reads every pair once.
-    pub fn scan(names: &Names, pairs: impl IntoIterator<Item = Pair<'a>>) -> Self {
-        let mut request = Self::default();
-        for (name, value) in pairs {
+    #[must_use]
+    pub fn scan(names: &Names, pairs: &'a [Pair<'a>]) -> Self {
+        let mut request = Self { pairs, ..Self::default() };
+        for &(name, value) in pairs {
             if let Some((id, own, role)) = names.find(name) {
                 request.note(Hit { id, name, value, role }, name != own.as_bytes());
             } else if name == b"connection" && nominates(names, value) {
@@ -142,7 +154,7 @@ impl<'a> Request<'a> {
                 self.identity_bytes = self.identity_bytes.saturating_add(hit.value.len());
                 self.note_ambiguity(seen_before && !repeatable, is_alias);
             }
-            Role::Proof => self.note_ambiguity(seen_before, is_alias),
+            Role::Proof { repeatable } => self.note_ambiguity(seen_before && !repeatable, is_alias),
             // A client may send what it likes here: it is replaced, or removed.
             Role::Token => {}
         }
@@ -197,6 +209,22 @@ impl<'a> Request<'a> {
         self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.value)
     }
 
+    /// The names of all identity headers, in the order of the request.
+    pub fn identity_names(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.name)
+    }
+
+    /// The values of any header, ours or foreign, in the order of the request.
+    pub fn all_values(&self, name: &[u8]) -> impl Iterator<Item = &'a [u8]> {
+        self.pairs.iter().filter(move |(own, _)| *own == name).map(|(_, value)| *value)
+    }
+
+    /// The value of a pseudo-header, such as `:path` (RFC 9113, section 8.3.1).
+    #[must_use]
+    pub fn pseudo_header(&self, name: &[u8]) -> Option<&'a [u8]> {
+        self.all_values(name).next()
+    }
+
     /// The names to remove, as the request spells them. `keep_identity` spares the identity headers.
     pub fn removals(&self, keep_identity: bool) -> impl Iterator<Item = &'a [u8]> {
         self.hits.iter().filter(move |hit| !(keep_identity && hit.is_identity())).map(|hit| hit.name)
@@ -217,13 +245,14 @@ mod tests {
         let mut names = Names::default();
         let user = names.add("x-auth-username", IDENTITY).unwrap();
         let roles = names.add("x-auth-roles", Role::Identity { repeatable: true }).unwrap();
-        names.add("x-auth-proof", Role::Proof).unwrap();
+        names.add("x-auth-proof", Role::Proof { repeatable: false }).unwrap();
         names.add("authorization", Role::Token).unwrap();
         (names, user, roles)
     }
 
     fn scan<'a>(names: &Names, pairs: &[(&'a str, &'a str)]) -> Request<'a> {
-        Request::scan(names, pairs.iter().map(|&(name, value)| (name.as_bytes(), value.as_bytes())))
+        let pairs: Vec<_> = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        Request::scan(names, pairs.leak())
     }
 
     #[test]
@@ -273,7 +302,7 @@ mod tests {
     fn one_name_has_one_role_and_one_spelling() {
         let (mut names, user, _) = names();
         assert_eq!(names.add("x-auth-username", IDENTITY), Ok(user));
-        assert_eq!(names.add("x-auth-username", Role::Proof), Err(NameConflict::OtherRole));
+        assert_eq!(names.add("x-auth-username", Role::Proof { repeatable: false }), Err(NameConflict::OtherRole));
         assert_eq!(names.add("authorization", Role::Token), Err(NameConflict::OtherRole));
         assert_eq!(names.add("x_auth_username", IDENTITY), Err(NameConflict::AliasOf("x-auth-username".to_owned())));
     }

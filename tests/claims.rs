@@ -54,8 +54,8 @@ fn merge(target: &mut Value, changes: &Value) {
 
 fn decide(changes: &Value, headers: &[(&str, &str)], now: i64) -> Verdict {
     let policy = policy(changes);
-    let pairs = headers.iter().map(|&(name, value)| (name.as_bytes(), value.as_bytes()));
-    policy.decide(&Request::scan(policy.names(), pairs), now)
+    let pairs: Vec<_> = headers.iter().map(|&(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    policy.decide(&Request::scan(policy.names(), &pairs), now)
 }
 
 fn issue(changes: &Value, headers: &[(&str, &str)]) -> String {
@@ -256,7 +256,8 @@ proptest! {
     #[test]
     fn no_token_without_proof(headers in prop::collection::vec(any_header(), 0..8)) {
         let policy = policy(&json!({"on_missing": "pass"}));
-        let request = Request::scan(policy.names(), headers.iter().map(|(name, value)| (name.as_bytes(), &**value)));
+        let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
+        let request = Request::scan(policy.names(), &pairs);
         if let Verdict::Issue(value) = policy.decide(&request, SEED_NOW) {
             let proofs: Vec<_> = headers.iter().filter(|(name, _)| name == PROOF.0).collect();
             prop_assert_eq!(proofs.len(), 1);

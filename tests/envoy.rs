@@ -5,7 +5,11 @@
 
 mod support;
 
-use std::{cell::RefCell, process::ExitCode};
+use std::{
+    cell::RefCell,
+    process::ExitCode,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use auth_o_tron_envoy::rejection::Code;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -60,6 +64,17 @@ fn configurations() -> Vec<(&'static str, Value)> {
                     "roles": {"header": "x-auth-role", "format": "repeated"},
                     "scopes": {"format": "base64-json"},
                 },
+            }),
+        ),
+        (
+            "signed",
+            json!({
+                "jwt": jwt,
+                "trust": [{"signature": {
+                    "keys": [{"keyid": "gw-1", "secret_env": "AUTH_O_TRON_SECRET"}],
+                    // The table is signed when it is written down, however long it then takes to run.
+                    "max_age": 3600,
+                }}],
             }),
         ),
         (
@@ -149,6 +164,8 @@ impl Table {
 fn table() -> Vec<Case> {
     let mut table = Table::default();
     well_formed(&mut table);
+    replaced_defaults(&mut table);
+    signatures(&mut table);
     no_identity(&mut table);
     not_proven(&mut table);
     realms(&mut table);
@@ -239,6 +256,82 @@ fn well_formed(table: &mut Table) {
         pipe,
         json!({"roles": ["b", "two words"], "scopes": ["read", "write"]}),
     );
+}
+
+/// A header of the preset stays ours where the configuration reads another one, or a fixed value, in its place.
+fn replaced_defaults(table: &mut Table) {
+    let lists = || without(alice(), "x-auth-realm");
+    table.issued(
+        "the default realm header is removed beside a fixed realm",
+        "lists",
+        with(lists(), "x-auth-realm", "evil"),
+        json!({"realm": "corp"}),
+    );
+    table.issued(
+        "the default roles header is removed beside another one",
+        "lists",
+        with(with(lists(), "x-auth-roles", "admin"), "x-auth-role", "r"),
+        json!({"roles": ["r"]}),
+    );
+    table.denied(
+        "the default realm header alone is an identity",
+        "lists",
+        lines(&[("x-auth-realm", "evil")]),
+        Code::IdentityUntrusted,
+    );
+    let alias = with(lists(), "x_auth_realm", "evil");
+    table.denied("an alias of the default realm header", "lists", alias, Code::IdentityMalformed);
+}
+
+/// The signature base of a request of alice's to the `signed` gateway, written by hand.
+const LINES: &[&str] = &[
+    r#""@method": GET"#,
+    r#""@authority": test"#,
+    r#""@path": /"#,
+    r#""x-auth-username": alice"#,
+    r#""x-auth-realm": internal"#,
+];
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Alice's request, signed by the gateway.
+fn signed(base: &[&str], created: u64) -> Lines {
+    let params = format!(r#";created={created};keyid="gw-1""#);
+    let fields = support::signature_fields("gw", base, &params, SIGNING_SECRET);
+    let fields = fields.into_iter().map(|(name, value)| (name, value.into_bytes())).collect();
+    [without(alice(), "x-auth-proof"), fields].concat()
+}
+
+/// `trust[].signature`: `tests/signature.rs` has every way to fail, this is how Envoy hands it over.
+fn signatures(table: &mut Table) {
+    let good = || signed(LINES, now());
+    table.issued("what another implementation signs", "signed", good(), json!({"sub": "internal-alice"}));
+    table.denied("no signature", "signed", without(good(), "signature"), Code::IdentityUntrusted);
+    table.denied("no signature-input", "signed", without(good(), "signature-input"), Code::IdentityUntrusted);
+    table.denied("an hour too old", "signed", signed(LINES, now() - 7200), Code::IdentityUntrusted);
+    table.denied("an hour ahead", "signed", signed(LINES, now() + 3600), Code::IdentityUntrusted);
+    let changed = set(good(), "x-auth-username", "root");
+    table.denied("another username", "signed", changed, Code::IdentityUntrusted);
+    let added = with(good(), "x-auth-roles", "admin");
+    table.denied("a role added", "signed", added, Code::IdentityUntrusted);
+    table.denied("replayed by another method", "signed", good(), Code::IdentityUntrusted).method = "DELETE";
+    table.denied("replayed by CONNECT", "signed", good(), Code::IdentityUntrusted).method = "CONNECT";
+    let other_host: Vec<_> =
+        [LINES[0], r#""@authority": elsewhere"#].into_iter().chain(LINES[2..].iter().copied()).collect();
+    table.denied("replayed at another host", "signed", signed(&other_host, now()), Code::IdentityUntrusted);
+    let other_path: Vec<_> =
+        LINES[..2].iter().copied().chain([r#""@path": /orders"#]).chain(LINES[3..].iter().copied()).collect();
+    table.denied("replayed at another path", "signed", signed(&other_path, now()), Code::IdentityUntrusted);
+    let dropped = with(good(), "connection", "x-auth-realm");
+    table.denied("a covered header nominated by Connection", "signed", dropped, Code::IdentityUntrusted);
+    table.denied("\\xff in the signature", "signed", set(good(), "signature", b"gw=:\xff:"), Code::IdentityUntrusted);
+    let aliased = with(good(), "signature_input", "gw=()");
+    table.denied("an alias of signature-input", "signed", aliased, Code::IdentityMalformed);
+    let foreign = with(good(), "signature-input", r#"client=("@method");keyid="client""#);
+    let foreign = with(foreign, "signature", "client=:AAAA:");
+    table.issued("a client's own signature goes on, ours does not", "signed", foreign, json!({"username": "alice"}));
 }
 
 /// Row: no identity header at all.
@@ -598,9 +691,12 @@ impl World {
                 assert!(arrived.is_none(), "it reached the service: {arrived:?}");
             }
         }
-        let roles = if case.gateway == "rich" { r#"["r"]"# } else { "r" };
-        let headers = with(alice(), "x-auth-roles", roles);
-        let headers = if case.gateway == "lists" { without(headers, "x-auth-realm") } else { headers };
+        let headers = match case.gateway {
+            "rich" => with(alice(), "x-auth-roles", r#"["r"]"#),
+            "lists" => without(alice(), "x-auth-realm"),
+            "signed" => signed(LINES, now()),
+            _ => alice(),
+        };
         let after = Case {
             name: format!("after {}", case.name),
             gateway: case.gateway,
@@ -647,6 +743,12 @@ impl World {
         let arrived = arrived.expect("it arrived");
         let token_header = if case.gateway == "rich" { "x-auth-token" } else { "authorization" };
         check_ours(&arrived, &[&[token_header], beside].concat());
+        // Signatures of other parties go on, and no other.
+        let foreign = case.headers.iter().filter(|(_, value)| value.starts_with(b"client=")).map(|(_, value)| &**value);
+        assert!(
+            ["signature-input", "signature"].iter().flat_map(|name| arrived.values(name)).eq(foreign),
+            "{arrived:?}"
+        );
         let token = token(case.gateway, &arrived);
         let issued = verify(&token);
         for (claim, expected) in claims.as_object().unwrap() {

@@ -73,7 +73,47 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         // Unknown fields.
         ("/secret", json!(TYPED_SECRET), "secret: unknown field `secret`, expected one of `jwt`, `identity`, `trust`"),
         ("/jwt/issuer", json!("a"), "jwt.issuer: unknown field `issuer`, expected one of `iss`, `aud`, `exp`"),
-        ("/trust/0/jwks", json!({}), "trust[0].jwks: unknown field `jwks`, expected `shared_secret` or `realms`"),
+        ("/trust/0/jwks", json!({}), "trust[0].jwks: unknown field `jwks`, expected one of `shared_secret`"),
+        // A signature.
+        ("/trust/0/signature", json!({"keys": []}), "trust[0]: found both `shared_secret` and `signature`, expected"),
+        ("/trust", signature(&json!({})), "trust[0].signature.keys: missing"),
+        ("/trust", signature(&json!({"keys": []})), "trust[0].signature.keys: found an empty list, expected"),
+        ("/trust", signed_by("", "AUTH_O_TRON_SECRET"), "trust[0].signature.keys[0].keyid: found text that is empty"),
+        (
+            "/trust",
+            signed_by("ä", "AUTH_O_TRON_SECRET"),
+            "trust[0].signature.keys[0].keyid: found \"ä\", expected ASCII",
+        ),
+        ("/trust", signed_by("a", "SHORT"), "trust[0].signature.keys[0].secret_env: found 20 bytes, expected at least"),
+        ("/trust", signed_by("a", "ABSENT"), "trust[0].signature.keys[0].secret_env: environment variable \"ABSENT\""),
+        (
+            "/trust",
+            signature(&json!({"keys": [{"keyid": "a"}]})),
+            "trust[0].signature.keys[0]: found neither `secret` nor `secret_env`",
+        ),
+        (
+            "/trust",
+            signature(&json!({"keys": [
+                {"keyid": "a", "secret_env": "AUTH_O_TRON_SECRET"}, {"keyid": "a", "secret_env": "AUTH_O_TRON_SECRET"},
+            ]})),
+            "trust[0].signature.keys[1].keyid: found \"a\" a second time",
+        ),
+        (
+            "/trust",
+            signed_with("max_age", &json!(0)),
+            "trust[0].signature.max_age: found 0, expected 1 to 86400 seconds",
+        ),
+        ("/trust", signed_with("max_age", &json!(86_401)), "trust[0].signature.max_age: found 86401, expected 1 to"),
+        (
+            "/trust",
+            signed_with("components", &json!(["@method", "@status"])),
+            "trust[0].signature.components[1]: found \"@status\", expected a header name in lower case or one of `@method`",
+        ),
+        (
+            "/trust",
+            signed_with("components", &json!(["Date"])),
+            "trust[0].signature.components[0]: found \"Date\", expected a header name in lower case",
+        ),
         // Ranges.
         ("/jwt/iss", json!(""), "jwt.iss: found text that is empty, expected 1 to 256 bytes"),
         ("/jwt/exp", json!(0), "jwt.exp: found 0, expected 1 to 315360000 seconds"),
@@ -125,6 +165,19 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
             "identity.attributes.from.a: found \"x y\", expected",
         ),
     ]
+}
+
+/// A `trust` of one entry, a signature.
+fn signature(proof: &Value) -> Value {
+    json!([{"signature": proof}])
+}
+
+fn signed_by(keyid: &str, variable: &str) -> Value {
+    signature(&json!({"keys": [{"keyid": keyid, "secret_env": variable}]}))
+}
+
+fn signed_with(field: &str, value: &Value) -> Value {
+    signature(&json!({"keys": [{"keyid": "a", "secret_env": "AUTH_O_TRON_SECRET"}], field: value}))
 }
 
 /// The demo's bootstrap with `plugin` as the filter's `configuration`, and some variables for the wrong ones.

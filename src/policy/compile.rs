@@ -5,9 +5,13 @@ use crate::{
     claims::ClaimSet,
     config::{self, AUTH_O_TRON, Config, ConfigError, Format, HeaderNames, Secret},
     identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES, MAX_NAME_BYTES},
-    jwt::{MIN_SECRET_BYTES, SigningKey},
+    jwt::{MIN_SECRET_BYTES, SecretTooShort, SigningKey},
     request::{MAX_NAME_BYTES as MAX_HEADER_NAME_BYTES, NameConflict, NameId, Names, Role},
-    trust::{Entry, Proof, shared_secret::SharedSecret},
+    trust::{
+        Entry, Proof,
+        shared_secret::SharedSecret,
+        signature::{Component, FIELDS, Key, Signature},
+    },
 };
 
 /// The environment of the VM: the value of a variable, where it is set to valid UTF-8.
@@ -18,6 +22,12 @@ pub const MAX_LIFETIME_SECONDS: i64 = 315_360_000;
 
 /// The largest `token.max_bytes`: Envoy's default limit for all headers of a request together.
 pub const MAX_TOKEN_BYTES: i64 = 60 * 1024;
+
+/// The longest `max_age` of a signature, in seconds: a day. Within it, whoever sees a request can send it again.
+pub const MAX_SIGNATURE_AGE_SECONDS: i64 = 86_400;
+
+/// The derived components of RFC 9421, section 2.2 that a request has and the filter supports.
+const DERIVED_COMPONENTS: &str = "`@method`, `@target-uri`, `@authority`, `@scheme`, `@path`, `@query`";
 
 /// Headers that frame or route the message: setting or removing one would break the request itself.
 const MESSAGE_HEADERS: &[&str] = &[
@@ -55,6 +65,10 @@ impl Policy {
         let trust = compile_trust(config.trust, &mut names, environment)?;
         let key = compile_key(&config.jwt, environment)?;
         let claims = compile_claims(config.jwt, &config.claims)?;
+        // Also those that the configuration reads no claim from: a service may still believe them.
+        for name in AUTH_O_TRON.headers() {
+            names.add_missing(name, Role::Identity { repeatable: false });
+        }
         Ok(Self {
             names,
             identity,
@@ -73,11 +87,12 @@ fn compile_key(jwt: &config::Jwt, environment: Environment<'_>) -> Result<Signin
         check_text("jwt.kid", kid, MAX_NAME_BYTES)?;
     }
     let (path, secret) = read_secret("jwt", jwt.secret.as_ref(), jwt.secret_env.as_deref(), environment)?;
-    SigningKey::new(secret.as_bytes(), jwt.kid.as_deref()).map_err(|_| {
-        let problem =
-            format!("found {} bytes, expected at least {MIN_SECRET_BYTES} (RFC 7518, section 3.2)", secret.len());
-        ConfigError::new(path, problem)
-    })
+    SigningKey::new(secret.as_bytes(), jwt.kid.as_deref()).map_err(|SecretTooShort| too_short(path, &secret))
+}
+
+fn too_short(path: String, secret: &str) -> ConfigError {
+    let problem = format!("found {} bytes, expected at least {MIN_SECRET_BYTES} (RFC 7518, section 3.2)", secret.len());
+    ConfigError::new(path, problem)
 }
 
 fn compile_claims(jwt: config::Jwt, claims: &config::Claims) -> Result<ClaimSet> {
@@ -195,12 +210,64 @@ fn compile_entry(path: &str, entry: config::Trust, names: &mut Names, environmen
     if let Some(realms) = &entry.realms {
         check_realms(&format!("{path}.realms"), realms)?;
     }
-    let Some(shared_secret) = entry.shared_secret else {
-        return Err(ConfigError::new(path, "found no proof, expected `shared_secret`"));
+    let proof = match (entry.shared_secret, entry.signature) {
+        (Some(proof), None) => {
+            let path = format!("{path}.shared_secret");
+            Proof::SharedSecret(compile_shared_secret(&path, &proof, names, environment)?)
+        }
+        (None, Some(proof)) => {
+            let path = format!("{path}.signature");
+            Proof::Signature(compile_signature(&path, &proof, names, environment)?)
+        }
+        (None, None) => {
+            return Err(ConfigError::new(path, "found no proof, expected `shared_secret` or `signature`"));
+        }
+        (Some(_), Some(_)) => {
+            let problem = "found both `shared_secret` and `signature`, expected an entry for each";
+            return Err(ConfigError::new(path, problem));
+        }
     };
-    let path = format!("{path}.shared_secret");
-    let proof = compile_shared_secret(&path, &shared_secret, names, environment)?;
-    Ok(Entry { proof: Proof::SharedSecret(proof), realms: entry.realms })
+    Ok(Entry { proof, realms: entry.realms })
+}
+
+fn compile_signature(
+    path: &str,
+    proof: &config::Signature,
+    names: &mut Names,
+    environment: Environment<'_>,
+) -> Result<Signature> {
+    let keys_path = format!("{path}.keys");
+    if proof.keys.is_empty() {
+        return Err(ConfigError::new(keys_path, "found an empty list, expected at least one key"));
+    }
+    let mut keys = Vec::<Key>::new();
+    for (index, key) in proof.keys.iter().enumerate() {
+        let path = format!("{keys_path}[{index}]");
+        let keyid_path = format!("{path}.keyid");
+        check_text(&keyid_path, &key.keyid, MAX_NAME_BYTES)?;
+        if !key.keyid.is_ascii() {
+            let problem = format!("found {:?}, expected ASCII, which is all that a `keyid` can hold", key.keyid);
+            return Err(ConfigError::new(keyid_path, problem));
+        }
+        if keys.iter().any(|other| other.id() == key.keyid) {
+            let problem = format!("found {:?} a second time, expected one key of that name", key.keyid);
+            return Err(ConfigError::new(keyid_path, problem));
+        }
+        let (path, secret) = read_secret(&path, key.secret.as_ref(), key.secret_env.as_deref(), environment)?;
+        keys.push(Key::new(key.keyid.clone(), secret.as_bytes()).map_err(|SecretTooShort| too_short(path, &secret))?);
+    }
+    let max_age_path = format!("{path}.max_age");
+    check_range(&max_age_path, proof.max_age, MAX_SIGNATURE_AGE_SECONDS, "seconds")?;
+    let components = proof.components.iter().enumerate().map(|(index, name)| {
+        Component::parse(name).ok_or_else(|| {
+            let problem =
+                format!("found {name:?}, expected a header name in lower case or one of {DERIVED_COMPONENTS}");
+            ConfigError::new(format!("{path}.components[{index}]"), problem)
+        })
+    });
+    let components = components.collect::<Result<_>>()?;
+    let [input, signature] = FIELDS.map(|name| add_name(names, path, name, Role::Proof { repeatable: true }));
+    Ok(Signature { input: input?, signature: signature?, keys, max_age: proof.max_age, components })
 }
 
 fn compile_shared_secret(
@@ -211,7 +278,7 @@ fn compile_shared_secret(
 ) -> Result<SharedSecret> {
     let header_path = format!("{path}.header");
     let name = header_name(&header_path, &proof.header)?;
-    let header = add_name(names, &header_path, &name, Role::Proof)?;
+    let header = add_name(names, &header_path, &name, Role::Proof { repeatable: false })?;
     let (path, secret) = read_secret(path, proof.secret.as_ref(), proof.secret_env.as_deref(), environment)?;
     if secret.is_empty() {
         return Err(ConfigError::new(path, "found an empty secret, expected a long random one"));
@@ -241,7 +308,7 @@ fn read_secret(
             let path = format!("{path}.secret_env");
             let value = environment(variable).ok_or_else(|| {
                 let problem = format!(
-                    "environment variable {variable:?} is not set for the filter, \
+                    "environment variable {variable:?} is not set for the filter, or not UTF-8, \
                      expected it in the VM's environment_variables"
                 );
                 ConfigError::new(path.clone(), problem)

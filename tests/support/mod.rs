@@ -14,6 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use base64::{Engine, engine::general_purpose::STANDARD};
+use httpsig::prelude::{
+    AlgorithmName, HttpSignatureBase, HttpSignatureParams, SharedKey, SigningKey,
+    message_component::HttpMessageComponent,
+};
 use serde_json::{Value, json};
 
 /// The secrets of the demo, in the environment of every VM that the tests start.
@@ -174,6 +179,21 @@ pub fn validate(config: &Path) -> Output {
     let mut command = Command::new(envoy_bin());
     command.current_dir(top()).args(["--use-dynamic-base-id", "--mode", "validate", "-c"]).arg(config);
     command.output().expect("Envoy starts")
+}
+
+/// The two header fields of one label, as `httpsig` makes them from these lines of the signature base: RFC 9421 by
+/// somebody else. The parameters come in the order of that implementation.
+pub fn signature_fields(label: &str, lines: &[&str], params: &str, secret: &str) -> Vec<(String, String)> {
+    let names: Vec<_> = lines.iter().map(|line| line.split_once(": ").unwrap().0).collect();
+    let components: Vec<_> = lines.iter().map(|line| HttpMessageComponent::try_from(*line).unwrap()).collect();
+    let params = HttpSignatureParams::try_from(format!("({}){params}", names.join(" ")).as_str()).unwrap();
+    let base = HttpSignatureBase::try_new(&components, &params).unwrap();
+    let key = SharedKey::from_base64(&AlgorithmName::HmacSha256, &STANDARD.encode(secret)).unwrap();
+    let mac = STANDARD.encode(key.sign(&base.as_bytes()).unwrap());
+    vec![
+        ("signature-input".to_owned(), format!("{label}={params}")),
+        ("signature".to_owned(), format!("{label}=:{mac}:")),
+    ]
 }
 
 /// Header lines, in order, with lower-case names.

@@ -1,0 +1,312 @@
+//! `signature`: the authenticator signs the identity headers (HTTP Message Signatures, RFC 9421, `hmac-sha256`).
+//!
+//! The signature must cover every identity header that is present, so nobody can add, change or drop one, and the
+//! entry's `components`, so that it is no use on another request.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sfv::{BareItem, Dictionary, FieldType, InnerList, ListEntry, Parameters, Parser};
+use sha2::Sha256;
+
+use crate::{
+    jwt::{MIN_SECRET_BYTES, SecretTooShort},
+    request::{NameId, Request},
+};
+
+/// How far ahead of the proxy's clock `created` may be, in seconds.
+pub const MAX_SKEW_SECONDS: i64 = 5;
+/// The most labels of a request that are verified: each costs a MAC, and who sends them may be anybody.
+pub const MAX_LABELS: usize = 4;
+/// The longest signature base, in bytes: twice what the identity headers may be.
+pub const MAX_BASE_BYTES: usize = 16_384;
+/// The longest that `signature` and `signature-input` may be, each, in bytes.
+pub const MAX_FIELD_BYTES: usize = 8192;
+/// The header fields of section 4.
+pub const FIELDS: [&str; 2] = ["signature-input", "signature"];
+
+/// A signature that proves.
+#[derive(Debug)]
+pub struct Signature {
+    /// The header that says what is signed and how.
+    pub input: NameId,
+    /// The header that carries the MACs.
+    pub signature: NameId,
+    /// The keys of the authenticator.
+    pub keys: Vec<Key>,
+    /// The longest time since `created`, in seconds.
+    pub max_age: i64,
+    /// What a signature must cover beside the identity headers.
+    pub components: Vec<Component>,
+}
+
+/// A key that the authenticator signs with. The secret itself is not kept.
+pub struct Key {
+    id: String,
+    keyed: Hmac<Sha256>,
+}
+
+/// A covered component without parameters (section 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// A header field, by its name in lower case (section 2.1).
+    Field(String),
+    /// `@method` (section 2.2.1).
+    Method,
+    /// `@target-uri` (section 2.2.2).
+    TargetUri,
+    /// `@authority` (section 2.2.3).
+    Authority,
+    /// `@scheme` (section 2.2.4).
+    Scheme,
+    /// `@path` (section 2.2.6).
+    Path,
+    /// `@query` (section 2.2.7).
+    Query,
+}
+
+// === impl Key ===
+
+impl Key {
+    /// Prepares a key.
+    ///
+    /// # Errors
+    /// When the secret is shorter than [`MIN_SECRET_BYTES`].
+    pub fn new(id: String, secret: &[u8]) -> Result<Self, SecretTooShort> {
+        if secret.len() < MIN_SECRET_BYTES {
+            return Err(SecretTooShort);
+        }
+        let keyed = Hmac::new_from_slice(secret).map_err(|_| SecretTooShort)?;
+        Ok(Self { id, keyed })
+    }
+
+    /// The name that a signature's `keyid` calls it by.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Compares in constant time.
+    fn verifies(&self, base: &[u8], mac: &[u8]) -> bool {
+        self.keyed.clone().chain_update(base).verify_slice(mac).is_ok()
+    }
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Key({:?}, …)", self.id)
+    }
+}
+
+// === impl Signature ===
+
+impl Signature {
+    /// Whether any label of the request is a signature by one of the keys over all that it must cover.
+    #[must_use]
+    pub fn proves(&self, request: &Request<'_>, now: i64) -> bool {
+        self.find_proof(request, now).is_some()
+    }
+
+    fn find_proof(&self, request: &Request<'_>, now: i64) -> Option<()> {
+        let inputs = dictionary(request, self.input)?;
+        let macs = dictionary(request, self.signature)?;
+        inputs
+            .iter()
+            .filter_map(|(label, input)| Some((inner_list(input)?, mac(macs.get(label)?)?)))
+            .filter_map(|(input, mac)| Some((input, mac, self.key_of(&input.params)?)))
+            .filter(|(input, ..)| self.is_current(&input.params, now))
+            .take(MAX_LABELS)
+            .any(|(input, mac, key)| self.base(input, request).is_some_and(|base| key.verifies(&base, mac)))
+            .then_some(())
+    }
+
+    fn key_of(&self, params: &Parameters) -> Option<&Key> {
+        let BareItem::String(id) = params.get("keyid")? else { return None };
+        self.keys.iter().find(|key| key.id == id.as_str())
+    }
+
+    /// Section 3.2, step 3: the parameters must be ones that this entry accepts now.
+    fn is_current(&self, params: &Parameters, now: i64) -> bool {
+        let seconds = |name| match params.get(name) {
+            Some(BareItem::Integer(value)) => Ok(Some(i64::from(*value))),
+            Some(_) => Err(()),
+            None => Ok(None),
+        };
+        let is_recent = |created: i64| {
+            created <= now.saturating_add(MAX_SKEW_SECONDS) && now.saturating_sub(created) <= self.max_age
+        };
+        let is_our_algorithm = match params.get("alg") {
+            Some(BareItem::String(alg)) => alg.as_str() == "hmac-sha256",
+            Some(_) => false,
+            None => true,
+        };
+        is_our_algorithm
+            && matches!(seconds("created"), Ok(Some(created)) if is_recent(created))
+            && matches!(seconds("expires"), Ok(expires) if expires.is_none_or(|expires| now < expires))
+    }
+
+    /// The signature base (section 2.5), if the input covers all that it must and nothing that is not understood.
+    fn base(&self, input: &InnerList, request: &Request<'_>) -> Option<Vec<u8>> {
+        let mut covered = Vec::with_capacity(input.items.len());
+        let mut base = Vec::new();
+        for item in &input.items {
+            let BareItem::String(name) = &item.bare_item else { return None };
+            let component = Component::parse(name.as_str()).filter(|_| item.params.is_empty())?;
+            if covered.contains(&component) {
+                return None;
+            }
+            base.push(b'"');
+            base.extend(name.as_str().bytes());
+            base.extend(b"\": ");
+            component.write_value(request, &mut base)?;
+            base.push(b'\n');
+            if base.len() > MAX_BASE_BYTES {
+                return None;
+            }
+            covered.push(component);
+        }
+        let covers = |name: &[u8]| covered.iter().any(|component| component.is_field(name));
+        if !self.components.iter().all(|component| covered.contains(component)) || !request.identity_names().all(covers)
+        {
+            return None;
+        }
+        base.extend(b"\"@signature-params\": ");
+        base.extend(vec![ListEntry::InnerList(input.clone())].serialize()?.into_bytes());
+        Some(base)
+    }
+}
+
+/// What is left of `signature-input` and `signature` once the labels of these entries' keys are gone; `None` is nothing.
+///
+/// A service behind may verify the others: they are none of our business.
+#[must_use]
+pub fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<[String; 2]> {
+    let first = entries.first()?;
+    let mut inputs = dictionary(request, first.input)?;
+    let mut macs = dictionary(request, first.signature)?;
+    let is_ours = |params: &Parameters| entries.iter().any(|entry| entry.key_of(params).is_some());
+    inputs.retain(|label, input| {
+        inner_list(input).is_some_and(|input| !is_ours(&input.params)) && macs.contains_key(label.as_str())
+    });
+    macs.retain(|label, _| inputs.contains_key(label.as_str()));
+    Some([inputs.serialize()?, macs.serialize()?])
+}
+
+/// A dictionary field, whose lines are one (RFC 9651, section 4.2).
+fn dictionary(request: &Request<'_>, id: NameId) -> Option<Dictionary> {
+    let lines: Vec<_> = request.values(id).collect();
+    let value = lines.join(&b", "[..]);
+    if lines.is_empty() || value.len() > MAX_FIELD_BYTES {
+        return None;
+    }
+    Parser::new(&value).parse().ok()
+}
+
+const fn inner_list(entry: &ListEntry) -> Option<&InnerList> {
+    match entry {
+        ListEntry::InnerList(list) => Some(list),
+        ListEntry::Item(_) => None,
+    }
+}
+
+fn mac(entry: &ListEntry) -> Option<&[u8]> {
+    match entry {
+        ListEntry::Item(item) => match &item.bare_item {
+            BareItem::ByteSequence(mac) => Some(mac),
+            _ => None,
+        },
+        ListEntry::InnerList(_) => None,
+    }
+}
+
+// === impl Component ===
+
+impl Component {
+    /// Reads a component name. `None` is one that the filter does not support.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "@method" => Self::Method,
+            "@target-uri" => Self::TargetUri,
+            "@authority" => Self::Authority,
+            "@scheme" => Self::Scheme,
+            "@path" => Self::Path,
+            "@query" => Self::Query,
+            _ if is_field_name(name) => Self::Field(name.to_owned()),
+            _ => return None,
+        })
+    }
+
+    fn is_field(&self, name: &[u8]) -> bool {
+        matches!(self, Self::Field(own) if own.as_bytes() == name)
+    }
+
+    /// Appends the component's value. `None` where the request has none.
+    fn write_value(&self, request: &Request<'_>, base: &mut Vec<u8>) -> Option<()> {
+        match self {
+            Self::Field(name) => return write_field(request, name.as_bytes(), base),
+            Self::Method => base.extend(request.pseudo_header(b":method")?),
+            Self::Authority => base.extend(authority(request)?),
+            Self::Scheme => base.extend(scheme(request)?),
+            Self::Path => base.extend(path_and_query(request)?.0),
+            Self::Query => {
+                base.push(b'?');
+                base.extend(path_and_query(request)?.1.unwrap_or_default());
+            }
+            Self::TargetUri => {
+                base.extend(scheme(request)?);
+                base.extend(b"://");
+                base.extend(authority(request)?);
+                let (path, query) = path_and_query(request)?;
+                base.extend(path);
+                if let Some(query) = query {
+                    base.push(b'?');
+                    base.extend(query);
+                }
+            }
+        }
+        Some(())
+    }
+}
+
+/// A field name in lower case, as section 2.1 has it. (A token of RFC 9110 that neither needs nor gets escaping.)
+fn is_field_name(name: &str) -> bool {
+    let is_token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.bytes().all(is_token)
+}
+
+/// The lines of a field as one value (section 2.1). A line break in one would forge the lines after it.
+fn write_field(request: &Request<'_>, name: &[u8], base: &mut Vec<u8>) -> Option<()> {
+    let mut lines = request.all_values(name).peekable();
+    lines.peek()?;
+    for (index, line) in lines.enumerate() {
+        if line.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
+            return None;
+        }
+        if index > 0 {
+            base.extend(b", ");
+        }
+        base.extend(line.trim_ascii());
+    }
+    Some(())
+}
+
+fn scheme(request: &Request<'_>) -> Option<Vec<u8>> {
+    request.pseudo_header(b":scheme").map(<[u8]>::to_ascii_lowercase)
+}
+
+/// In lower case and without the scheme's default port (section 2.2.3; RFC 9110, section 4.2.3).
+fn authority(request: &Request<'_>) -> Option<Vec<u8>> {
+    let authority = request.pseudo_header(b":authority")?.to_ascii_lowercase();
+    let port: &[u8] = match scheme(request).as_deref() {
+        Some(b"https") => b":443",
+        Some(b"http") => b":80",
+        _ => return Some(authority),
+    };
+    Some(authority.strip_suffix(port).map(<[u8]>::to_vec).unwrap_or(authority))
+}
+
+/// An empty path is `/` (section 2.2.6); neither part is decoded.
+fn path_and_query<'a>(request: &Request<'a>) -> Option<(&'a [u8], Option<&'a [u8]>)> {
+    let mut parts = request.pseudo_header(b":path")?.splitn(2, |&byte| byte == b'?');
+    let path = parts.next().filter(|path| !path.is_empty()).unwrap_or(b"/");
+    Some((path, parts.next()))
+}
