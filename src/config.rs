@@ -149,6 +149,12 @@ pub struct Trust {
     pub shared_secret: Option<SharedSecret>,
     /// A signature of the authenticator over the identity headers (RFC 9421).
     pub signature: Option<Signature>,
+    /// The client certificate of the connection.
+    pub mtls: Option<Mtls>,
+    /// The address that the connection comes from.
+    pub peer: Option<Peer>,
+    /// What an earlier filter of the chain left.
+    pub filter_state: Option<FilterState>,
     /// The only realms that this party may assert; `None` is all.
     pub realms: Option<Vec<String>>,
 }
@@ -199,6 +205,36 @@ pub struct SignatureKey {
     pub secret: Option<Secret>,
     /// The environment variable that holds it.
     pub secret_env: Option<String>,
+}
+
+/// `trust[].mtls`: one match in any of the lists suffices.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Mtls {
+    /// URI subject alternative names.
+    pub uri_sans: Vec<String>,
+    /// DNS subject alternative names.
+    pub dns_sans: Vec<String>,
+    /// SHA-256 digests of certificates, in hexadecimal, with or without colons.
+    pub fingerprints: Vec<String>,
+}
+
+/// `trust[].peer`.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Peer {
+    /// The ranges of addresses.
+    pub cidrs: Vec<String>,
+}
+
+/// `trust[].filter_state`.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct FilterState {
+    /// The name of the object.
+    pub key: String,
+    /// What it must be.
+    pub value: String,
 }
 
 /// `token`: where the token goes.
@@ -413,7 +449,10 @@ macro_rules! only_from_objects {
     )+};
 }
 
-only_from_objects!(Config Jwt Identity Username Realm List Attributes Trust SharedSecret Signature SignatureKey Token Claims);
+only_from_objects!(
+    Config Jwt Identity Username Realm List Attributes Trust SharedSecret Signature SignatureKey Mtls Peer FilterState
+    Token Claims
+);
 
 // === impl HeaderNames ===
 

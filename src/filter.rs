@@ -13,6 +13,7 @@ use crate::{
     policy::{Policy, Verdict},
     rejection::{Code, Rejection},
     request::Request,
+    trust::Evidence,
 };
 
 /// The policy of each context; `None` is a root context that is not configured.
@@ -90,7 +91,7 @@ fn authenticate(context: u32, map: &[u8]) -> Result<(), Rejection> {
     let policy = policy(context)?;
     let pairs = read_pairs(map)?;
     let request = Request::scan(policy.names(), &pairs);
-    let verdict = policy.decide(&request, now()?);
+    let verdict = policy.decide(&request, &HostEvidence, now()?);
     if let Verdict::Deny(rejection) = verdict {
         return Err(rejection);
     }
@@ -125,6 +126,15 @@ fn read_pairs(map: &[u8]) -> Result<Vec<Pair<'_>>, Rejection> {
 
 fn remove(map: MapType, name: &[u8]) -> Result<(), Rejection> {
     host::remove_header(map, name).map_err(|HostError| internal("a header cannot be removed"))
+}
+
+/// What Envoy knows about the request. A property that cannot be had proves nothing, whyever that is.
+struct HostEvidence;
+
+impl Evidence for HostEvidence {
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        host::property(path).map(Vec::from).ok()
+    }
 }
 
 /// The proxy's clock, in epoch seconds.

@@ -37,11 +37,11 @@
 //!     ("x-auth-proof", "the value of PROXY_SECRET, which is long enough"),
 //! ];
 //! let pairs = headers.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-//! let verdict = policy.decide(&Request::scan(policy.names(), &pairs), 1_704_063_600);
+//! let verdict = policy.decide(&Request::scan(policy.names(), &pairs), &(), 1_704_063_600);
 //! assert!(matches!(verdict, Verdict::Issue(value) if value.starts_with("Bearer eyJ")));
 //!
 //! let forged = Request::scan(policy.names(), &pairs[..2]);
-//! assert!(matches!(policy.decide(&forged, 1_704_063_600), Verdict::Deny(_)));
+//! assert!(matches!(policy.decide(&forged, &(), 1_704_063_600), Verdict::Deny(_)));
 //! ```
 
 #![warn(missing_docs)]

@@ -12,7 +12,7 @@ use crate::{
     jwt::SigningKey,
     rejection::{Code, Rejection},
     request::{NameId, Names, Request},
-    trust::{self, Entry},
+    trust::{self, Entry, Evidence},
 };
 
 /// Everything that decides about requests, validated and ready.
@@ -94,9 +94,9 @@ impl Policy {
         Some([(input_name, input), (signature_name, signature)])
     }
 
-    /// Decides about `request` at `now`, in epoch seconds.
+    /// Decides about `request` at `now`, in epoch seconds, by `evidence` where a proof asks for it.
     #[must_use]
-    pub fn decide(&self, request: &Request<'_>, now: i64) -> Verdict {
+    pub fn decide(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> Verdict {
         if request.has_nomination() {
             let flaw = "nominates a header of ours for removal";
             return Verdict::Deny(Rejection::malformed("connection", flaw));
@@ -109,12 +109,12 @@ impl Policy {
                 }
             };
         }
-        self.issue(request, now).map_or_else(Verdict::Deny, Verdict::Issue)
+        self.issue(request, evidence, now).map_or_else(Verdict::Deny, Verdict::Issue)
     }
 
-    fn issue(&self, request: &Request<'_>, now: i64) -> Result<String, Rejection> {
+    fn issue(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> Result<String, Rejection> {
         check_scan(request)?;
-        let prover = trust::first_that_proves(&self.trust, request, now).ok_or(Rejection::new(
+        let prover = trust::first_that_proves(&self.trust, request, evidence, now).ok_or(Rejection::new(
             Code::IdentityUntrusted,
             "trust",
             "no entry proves the identity",

@@ -1,9 +1,15 @@
 //! Who may assert an identity. One kind of proof a file, behind one enum.
 
+pub mod filter_state;
+pub mod mtls;
+pub mod peer;
 pub mod shared_secret;
 pub mod signature;
 
 use crate::request::Request;
+use filter_state::FilterState;
+use mtls::Mtls;
+use peer::Peer;
 use shared_secret::SharedSecret;
 use signature::Signature;
 
@@ -23,21 +29,54 @@ pub enum Proof {
     SharedSecret(SharedSecret),
     /// By a signature over the identity headers.
     Signature(Signature),
+    /// By the client certificate of the connection.
+    Mtls(Mtls),
+    /// By the address that the connection comes from.
+    Peer(Peer),
+    /// By what an earlier filter of the chain left.
+    FilterState(FilterState),
+}
+
+/// What the proxy itself knows about a request beside its headers. It is fetched only where a proof asks for it.
+pub trait Evidence {
+    /// The value of a property, by its path; `None` where there is none, or where it cannot be had.
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+}
+
+/// There is none.
+impl Evidence for () {
+    fn property(&self, _path: &[&str]) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+impl<F: Fn(&[&str]) -> Option<Vec<u8>>> Evidence for F {
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self(path)
+    }
 }
 
 impl Proof {
-    fn proves(&self, request: &Request<'_>, now: i64) -> bool {
+    fn proves(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> bool {
         match self {
             Self::SharedSecret(secret) => secret.proves(request),
             Self::Signature(signature) => signature.proves(request, now),
+            Self::Mtls(mtls) => mtls.proves(evidence),
+            Self::Peer(peer) => peer.proves(evidence),
+            Self::FilterState(state) => state.proves(evidence),
         }
     }
 }
 
 /// The first entry, in the configured order, that proves at `now` where the identity of `request` comes from.
 #[must_use]
-pub fn first_that_proves<'e>(entries: &'e [Entry], request: &Request<'_>, now: i64) -> Option<&'e Entry> {
-    entries.iter().find(|entry| entry.proof.proves(request, now))
+pub fn first_that_proves<'e>(
+    entries: &'e [Entry],
+    request: &Request<'_>,
+    evidence: &dyn Evidence,
+    now: i64,
+) -> Option<&'e Entry> {
+    entries.iter().find(|entry| entry.proof.proves(request, evidence, now))
 }
 
 /// The headers of signatures by other parties, which go on when ours are removed.
@@ -45,7 +84,7 @@ pub fn first_that_proves<'e>(entries: &'e [Entry], request: &Request<'_>, now: i
 pub fn foreign_signatures(entries: &[Entry], request: &Request<'_>) -> Option<[String; 2]> {
     let signatures = entries.iter().filter_map(|entry| match &entry.proof {
         Proof::Signature(signature) => Some(signature),
-        Proof::SharedSecret(_) => None,
+        _ => None,
     });
     signature::remainder(&signatures.collect::<Vec<_>>(), request)
 }

@@ -25,7 +25,7 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         ("/jwt/secret_env", Value::Null, "jwt: found neither `secret` nor `secret_env`, expected one of them"),
         ("/trust", Value::Null, "trust: empty or missing, expected at least one entry"),
         ("/trust", json!([]), "trust: empty or missing, expected at least one entry"),
-        ("/trust/0/shared_secret", Value::Null, "trust[0]: found no proof, expected `shared_secret`"),
+        ("/trust/0/shared_secret", Value::Null, "trust[0]: found no proof, expected one of `shared_secret`, "),
         ("/trust/0/shared_secret/header", Value::Null, "trust[0].shared_secret.header: missing"),
         ("/trust/0/shared_secret/secret_env", Value::Null, "trust[0].shared_secret: found neither `secret` nor"),
         // Secrets.
@@ -75,7 +75,11 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         ("/jwt/issuer", json!("a"), "jwt.issuer: unknown field `issuer`, expected one of `iss`, `aud`, `exp`"),
         ("/trust/0/jwks", json!({}), "trust[0].jwks: unknown field `jwks`, expected one of `shared_secret`"),
         // A signature.
-        ("/trust/0/signature", json!({"keys": []}), "trust[0]: found both `shared_secret` and `signature`, expected"),
+        (
+            "/trust/0/signature",
+            json!({"keys": [{"keyid": "a", "secret_env": "AUTH_O_TRON_SECRET"}]}),
+            "trust[0]: found both `shared_secret` and `signature`, expected exactly one proof",
+        ),
         ("/trust", signature(&json!({})), "trust[0].signature.keys: missing"),
         ("/trust", signature(&json!({"keys": []})), "trust[0].signature.keys: found an empty list, expected"),
         ("/trust", signed_by("", "AUTH_O_TRON_SECRET"), "trust[0].signature.keys[0].keyid: found text that is empty"),
@@ -113,6 +117,77 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
             "/trust",
             signed_with("components", &json!(["Date"])),
             "trust[0].signature.components[0]: found \"Date\", expected a header name in lower case",
+        ),
+        // The other proofs.
+        (
+            "/trust/0/peer",
+            json!({"cidrs": ["10.0.0.0/8"]}),
+            "trust[0]: found both `shared_secret` and `peer`, expected exactly one proof",
+        ),
+        (
+            "/trust/0",
+            json!({"peer": {"cidrs": ["10.0.0.0/8"]}, "mtls": {"dns_sans": ["a.example"]}}),
+            "trust[0]: found both `mtls` and `peer`, expected exactly one proof",
+        ),
+        (
+            "/trust/0",
+            json!({"peer": {"cidrs": ["10.0.0.0/8"]}, "filter_state": {"key": "a", "value": "b"}}),
+            "trust[0]: found both `peer` and `filter_state`, expected exactly one proof",
+        ),
+        ("/trust/0", json!({"mtls": {}}), "trust[0].mtls: found nothing to match, expected at least one of `uri_sans`"),
+        ("/trust/0", json!({"mtls": {"sans": []}}), "trust[0].mtls.sans: unknown field `sans`, expected one of"),
+        ("/trust/0", json!({"mtls": {"uri_sans": "a"}}), "trust[0].mtls.uri_sans: found a string, expected a list"),
+        ("/trust/0", json!({"mtls": {"uri_sans": [""]}}), "trust[0].mtls.uri_sans[0]: found text that is empty"),
+        ("/trust/0", json!({"mtls": {"dns_sans": ["a", ""]}}), "trust[0].mtls.dns_sans[1]: found text that is empty"),
+        (
+            "/trust/0",
+            json!({"mtls": {"dns_sans": ["*.example.com"]}}),
+            "trust[0].mtls.dns_sans[0]: found \"*.example.com\", expected a whole name",
+        ),
+        (
+            "/trust/0",
+            json!({"mtls": {"fingerprints": ["0a:0b"]}}),
+            "trust[0].mtls.fingerprints[0]: found \"0a:0b\", expected a SHA-256 digest of 64 hexadecimal digits",
+        ),
+        ("/trust/0", json!({"mtls": {"fingerprints": ["0x".repeat(32)]}}), "trust[0].mtls.fingerprints[0]: found \"0x"),
+        ("/trust/0", json!({"peer": {}}), "trust[0].peer.cidrs: missing, expected as it is required"),
+        ("/trust/0", json!({"peer": {"cidrs": []}}), "trust[0].peer.cidrs: found an empty list, expected at least one"),
+        (
+            "/trust/0",
+            json!({"peer": {"cidrs": ["10.0.0.0/8", "10.0.0.0/33"]}}),
+            "trust[0].peer.cidrs[1]: found \"10.0.0.0/33\", expected an address and the length of its prefix",
+        ),
+        (
+            "/trust/0",
+            json!({"peer": {"cidrs": ["10.0.0.1"]}}),
+            "trust[0].peer.cidrs[0]: found \"10.0.0.1\", expected an address and the length of its prefix",
+        ),
+        (
+            "/trust/0",
+            json!({"peer": {"cidrs": ["10.0.0.1/8"]}}),
+            "trust[0].peer.cidrs[0]: found \"10.0.0.1/8\", expected \"10.0.0.0/8\", without bits after the prefix",
+        ),
+        (
+            "/trust/0",
+            json!({"peer": {"cidrs": ["::ffff:10.0.0.0/104"]}}),
+            "trust[0].peer.cidrs[0]: found \"::ffff:10.0.0.0/104\", expected the range in IPv4",
+        ),
+        ("/trust/0", json!({"filter_state": {"key": "a"}}), "trust[0].filter_state.value: missing"),
+        ("/trust/0", json!({"filter_state": {"value": "a"}}), "trust[0].filter_state.key: missing"),
+        (
+            "/trust/0",
+            json!({"filter_state": {"key": "", "value": "a"}}),
+            "trust[0].filter_state.key: found text that is empty",
+        ),
+        (
+            "/trust/0",
+            json!({"filter_state": {"key": "a\u{0}b", "value": "a"}}),
+            "trust[0].filter_state.key: found text that",
+        ),
+        (
+            "/trust/0",
+            json!({"filter_state": {"key": "a", "value": ""}}),
+            "trust[0].filter_state.value: found text that is empty",
         ),
         // Ranges.
         ("/jwt/iss", json!(""), "jwt.iss: found text that is empty, expected 1 to 256 bytes"),
@@ -203,9 +278,11 @@ fn string_value(text: &str) -> Value {
 /// The demo's plugin configuration with `value` at `pointer`; null removes what is there.
 fn changed(pointer: &str, value: &Value) -> Value {
     let mut configuration = support::shipped_configuration();
-    let Some((parent, field)) = pointer.rsplit_once('/') else {
-        return value.clone();
-    };
+    if let Some(present) = configuration.pointer_mut(pointer).filter(|_| !value.is_null()) {
+        *present = value.clone();
+        return configuration;
+    }
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
     let parent = configuration.pointer_mut(parent).unwrap().as_object_mut().unwrap();
     if value.is_null() {
         parent.remove(field).expect("something to remove");

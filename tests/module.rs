@@ -20,6 +20,7 @@ const PROXY_WASM: &[&str] = &[
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
+    "proxy_get_property",
     "proxy_log",
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",
@@ -52,6 +53,8 @@ struct Host {
     /// The call that fails, and with which status.
     fails: Option<(&'static str, i32)>,
     time: u64,
+    /// Properties by their path, whose segments a zero byte joins.
+    properties: Vec<(&'static [u8], &'static [u8])>,
     set: Vec<(Vec<u8>, Vec<u8>)>,
     removed: Vec<Vec<u8>>,
     response: Option<u16>,
@@ -96,6 +99,7 @@ fn status(caller: &Caller<'_, Host>, call: &str) -> i32 {
     caller.data().fails.filter(|(name, _)| *name == call).map_or(0, |(_, status)| status)
 }
 
+#[allow(clippy::too_many_lines, reason = "it is a list")]
 fn linker(engine: &Engine) -> Linker<Host> {
     let mut linker = Linker::new(engine);
     let wasi = "wasi_snapshot_preview1";
@@ -120,6 +124,26 @@ fn linker(engine: &Engine) -> Linker<Host> {
                 let bytes = caller.data().configuration.clone();
                 hand_over(&mut caller, &bytes, data, length);
                 status(&caller, "proxy_get_buffer_bytes")
+            },
+        )
+        .unwrap()
+        .func_wrap(
+            "env",
+            "proxy_get_property",
+            |mut caller: Caller<'_, Host>, path: i32, path_length: i32, data: i32, length: i32| {
+                let path = read(&caller, path, path_length);
+                let status = status(&caller, "proxy_get_property");
+                let found = caller.data().properties.iter().find(|(own, _)| *own == path).map(|(_, value)| *value);
+                match found {
+                    // NotFound.
+                    None => 1,
+                    Some(value) => {
+                        if status == 0 {
+                            hand_over(&mut caller, value, data, length);
+                        }
+                        status
+                    }
+                }
             },
         )
         .unwrap()
@@ -368,6 +392,31 @@ fn trailers_that_cannot_be_read_or_cleaned_end_with_500() {
         assert_eq!(vm.store.data().response, Some(500), "{call}");
         vm.delete(2);
         vm.check_issues();
+    }
+}
+
+/// A property that cannot be had proves nothing, and costs no worker.
+#[test]
+fn a_property_that_is_missing_or_fails_or_differs_is_no_proof() {
+    let mut vm = Vm::start();
+    let mut configuration = configuration();
+    configuration["trust"] = json!([{"filter_state": {"key": "example.verified", "value": "yes"}}]);
+    vm.store.data_mut().configuration = configuration.to_string().into_bytes();
+    assert!(vm.configure(), "{}", vm.store.data().log);
+    let path = b"filter_state\0example.verified";
+    let alice = || pairs::serialize(&[(":path", "/"), ("x-auth-username", "alice"), ("x-auth-realm", "internal")]);
+    let untrusted = (PAUSE, Some(Code::IdentityUntrusted.status()));
+    assert_eq!(vm.request(alice()), untrusted);
+    for value in [&b""[..], b"no", b"yes\0", &[0xff; 4096]] {
+        vm.store.data_mut().properties = vec![(path, value)];
+        assert_eq!(vm.request(alice()), untrusted, "{value:?}");
+    }
+    vm.store.data_mut().properties = vec![(path, b"yes")];
+    for status in [1, 2, 3, 10, 12, 999, -1] {
+        vm.store.data_mut().fails = Some(("proxy_get_property", status));
+        assert_eq!(vm.request(alice()), untrusted, "{status}");
+        vm.store.data_mut().fails = None;
+        assert_eq!(vm.request(alice()), (CONTINUE, None), "{status}");
     }
 }
 

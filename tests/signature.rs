@@ -11,8 +11,7 @@ use auth_o_tron_envoy::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use httpsig::prelude::{
-    AlgorithmName, HttpSignatureBase, HttpSignatureParams, SharedKey, SigningKey,
-    message_component::HttpMessageComponent,
+    HttpSignatureBase, HttpSignatureParams, SharedKey, SigningKey, message_component::HttpMessageComponent,
 };
 use serde_json::{Value, json};
 use support::signature_fields as fields;
@@ -60,7 +59,7 @@ fn configuration() -> Value {
 fn decide(configuration: &Value, headers: &Headers) -> Verdict {
     let policy = Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
     let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    policy.decide(&Request::scan(policy.names(), &pairs), NOW)
+    policy.decide(&Request::scan(policy.names(), &pairs), &(), NOW)
 }
 
 fn params(created: i64) -> String {

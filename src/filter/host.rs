@@ -53,6 +53,7 @@ unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_length: usize, data: *mut *mut u8, length: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, length: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: MapType,
@@ -94,6 +95,13 @@ pub fn current_time_nanoseconds() -> Result<u64, HostError> {
 pub fn plugin_configuration(length: usize) -> Result<Box<[u8]>, HostError> {
     // SAFETY: the host writes a pointer and a length to the two places that it is given.
     receive(|data, size| unsafe { proxy_get_buffer_bytes(BUFFER_PLUGIN_CONFIGURATION, 0, length, data, size) })
+}
+
+/// A property of the stream, by the segments of its path. One that does not exist is an error as any other.
+pub fn property(path: &[&str]) -> Result<Box<[u8]>, HostError> {
+    let path = path.join("\0");
+    // SAFETY: as in `plugin_configuration`; the path and its length are those of one live slice.
+    receive(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
 /// Every name and value of a header map, to be read with [`pairs`].

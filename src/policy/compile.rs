@@ -1,5 +1,7 @@
 //! From what was written to a [`Policy`] that cannot be wrong.
 
+use ipnet::IpNet;
+
 use super::{IdentitySources, Policy, RealmSource, TokenHeader};
 use crate::{
     claims::ClaimSet,
@@ -9,6 +11,9 @@ use crate::{
     request::{MAX_NAME_BYTES as MAX_HEADER_NAME_BYTES, NameConflict, NameId, Names, Role},
     trust::{
         Entry, Proof,
+        filter_state::FilterState,
+        mtls::{FINGERPRINT_DIGITS, Mtls},
+        peer::Peer,
         shared_secret::SharedSecret,
         signature::{Component, FIELDS, Key, Signature},
     },
@@ -28,6 +33,9 @@ pub const MAX_SIGNATURE_AGE_SECONDS: i64 = 86_400;
 
 /// The derived components of RFC 9421, section 2.2 that a request has and the filter supports.
 const DERIVED_COMPONENTS: &str = "`@method`, `@target-uri`, `@authority`, `@scheme`, `@path`, `@query`";
+
+/// The longest name in a certificate that can be configured, in bytes: that of a SPIFFE ID.
+const MAX_SAN_BYTES: usize = 2048;
 
 /// Headers that frame or route the message: setting or removing one would break the request itself.
 const MESSAGE_HEADERS: &[&str] = &[
@@ -210,24 +218,39 @@ fn compile_entry(path: &str, entry: config::Trust, names: &mut Names, environmen
     if let Some(realms) = &entry.realms {
         check_realms(&format!("{path}.realms"), realms)?;
     }
-    let proof = match (entry.shared_secret, entry.signature) {
-        (Some(proof), None) => {
-            let path = format!("{path}.shared_secret");
-            Proof::SharedSecret(compile_shared_secret(&path, &proof, names, environment)?)
+    let mut proofs = Vec::new();
+    if let Some(proof) = entry.shared_secret {
+        let path = format!("{path}.shared_secret");
+        let proof = compile_shared_secret(&path, &proof, names, environment)?;
+        proofs.push(("shared_secret", Proof::SharedSecret(proof)));
+    }
+    if let Some(proof) = entry.signature {
+        let path = format!("{path}.signature");
+        proofs.push(("signature", Proof::Signature(compile_signature(&path, &proof, names, environment)?)));
+    }
+    if let Some(proof) = entry.mtls {
+        proofs.push(("mtls", Proof::Mtls(compile_mtls(&format!("{path}.mtls"), proof)?)));
+    }
+    if let Some(proof) = entry.peer {
+        proofs.push(("peer", Proof::Peer(compile_peer(&format!("{path}.peer"), &proof)?)));
+    }
+    if let Some(proof) = entry.filter_state {
+        let proof = compile_filter_state(&format!("{path}.filter_state"), proof)?;
+        proofs.push(("filter_state", Proof::FilterState(proof)));
+    }
+    let mut proofs = proofs.into_iter();
+    match (proofs.next(), proofs.next()) {
+        (Some((_, proof)), None) => Ok(Entry { proof, realms: entry.realms }),
+        (Some((first, _)), Some((second, _))) => {
+            let problem = format!("found both `{first}` and `{second}`, expected exactly one proof");
+            Err(ConfigError::new(path, problem))
         }
-        (None, Some(proof)) => {
-            let path = format!("{path}.signature");
-            Proof::Signature(compile_signature(&path, &proof, names, environment)?)
+        (None, _) => {
+            let problem =
+                "found no proof, expected one of `shared_secret`, `signature`, `mtls`, `peer`, `filter_state`";
+            Err(ConfigError::new(path, problem))
         }
-        (None, None) => {
-            return Err(ConfigError::new(path, "found no proof, expected `shared_secret` or `signature`"));
-        }
-        (Some(_), Some(_)) => {
-            let problem = "found both `shared_secret` and `signature`, expected an entry for each";
-            return Err(ConfigError::new(path, problem));
-        }
-    };
-    Ok(Entry { proof, realms: entry.realms })
+    }
 }
 
 fn compile_signature(
@@ -268,6 +291,69 @@ fn compile_signature(
     let components = components.collect::<Result<_>>()?;
     let [input, signature] = FIELDS.map(|name| add_name(names, path, name, Role::Proof { repeatable: true }));
     Ok(Signature { input: input?, signature: signature?, keys, max_age: proof.max_age, components })
+}
+
+fn compile_mtls(path: &str, proof: config::Mtls) -> Result<Mtls> {
+    let config::Mtls { uri_sans, dns_sans, fingerprints } = proof;
+    if uri_sans.is_empty() && dns_sans.is_empty() && fingerprints.is_empty() {
+        let problem = "found nothing to match, expected at least one of `uri_sans`, `dns_sans`, `fingerprints`";
+        return Err(ConfigError::new(path, problem));
+    }
+    for (index, san) in uri_sans.iter().enumerate() {
+        check_text(&format!("{path}.uri_sans[{index}]"), san, MAX_SAN_BYTES)?;
+    }
+    for (index, san) in dns_sans.iter().enumerate() {
+        let path = format!("{path}.dns_sans[{index}]");
+        check_text(&path, san, MAX_SAN_BYTES)?;
+        if san.contains('*') {
+            return Err(ConfigError::new(path, format!("found {san:?}, expected a whole name without wildcards")));
+        }
+    }
+    let fingerprints = fingerprints.iter().enumerate().map(|(index, fingerprint)| {
+        let digits = fingerprint.replace(':', "");
+        if digits.len() == FINGERPRINT_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+            return Ok(digits);
+        }
+        let problem = format!(
+            "found {fingerprint:?}, expected a SHA-256 digest of {FINGERPRINT_DIGITS} hexadecimal digits, \
+             with or without colons"
+        );
+        Err(ConfigError::new(format!("{path}.fingerprints[{index}]"), problem))
+    });
+    Ok(Mtls { fingerprints: fingerprints.collect::<Result<_>>()?, uri_sans, dns_sans })
+}
+
+fn compile_peer(path: &str, proof: &config::Peer) -> Result<Peer> {
+    let path = format!("{path}.cidrs");
+    if proof.cidrs.is_empty() {
+        return Err(ConfigError::new(path, "found an empty list, expected at least one range of addresses"));
+    }
+    let cidrs = proof.cidrs.iter().enumerate().map(|(index, cidr)| {
+        compile_cidr(cidr).map_err(|expected| {
+            ConfigError::new(format!("{path}[{index}]"), format!("found {cidr:?}, expected {expected}"))
+        })
+    });
+    Ok(Peer { cidrs: cidrs.collect::<Result<_>>()? })
+}
+
+/// A range of addresses, or what is expected instead.
+fn compile_cidr(cidr: &str) -> std::result::Result<IpNet, String> {
+    let net: IpNet =
+        cidr.parse().map_err(|_| "an address and the length of its prefix, such as \"10.0.0.0/8\"".to_owned())?;
+    if net.network() != net.addr() {
+        return Err(format!("\"{}\", without bits after the prefix", net.trunc()));
+    }
+    // Addresses are compared as IPv4 where they stand for it, so this range would be a riddle: it matches nothing.
+    if net.addr().to_canonical() != net.addr() {
+        return Err("the range in IPv4, as IPv4-mapped peers count as IPv4".to_owned());
+    }
+    Ok(net)
+}
+
+fn compile_filter_state(path: &str, proof: config::FilterState) -> Result<FilterState> {
+    check_text(&format!("{path}.key"), &proof.key, MAX_NAME_BYTES)?;
+    check_text(&format!("{path}.value"), &proof.value, MAX_NAME_BYTES)?;
+    Ok(FilterState { key: proof.key, value: proof.value })
 }
 
 fn compile_shared_secret(

@@ -1,0 +1,111 @@
+//! `mtls`: the client certificate of the connection is one of these.
+//!
+//! Only what Envoy knows about the connection counts, never `x-forwarded-client-cert`, which a client can send. That
+//! a certificate is valid is for the listener to see to: it must require and validate one.
+
+use super::Evidence;
+
+/// The length of a SHA-256 digest in hexadecimal digits.
+pub const FINGERPRINT_DIGITS: usize = 64;
+
+/// The certificates, by what any one of these lists has of them.
+#[derive(Debug)]
+pub struct Mtls {
+    /// URI subject alternative names.
+    pub uri_sans: Vec<String>,
+    /// DNS subject alternative names; letter case does not count.
+    pub dns_sans: Vec<String>,
+    /// SHA-256 digests of whole certificates: [`FINGERPRINT_DIGITS`] hexadecimal digits.
+    pub fingerprints: Vec<String>,
+}
+
+impl Mtls {
+    pub(super) fn proves(&self, evidence: &dyn Evidence) -> bool {
+        // What the connection says of a certificate, asked only where there is something to compare it with.
+        let any = |list: &[String], property: &str, equal: fn(&[u8], &[u8]) -> bool| {
+            !list.is_empty()
+                && evidence
+                    .property(&["connection", property])
+                    .is_some_and(|found| list.iter().any(|expected| equal(&found, expected.as_bytes())))
+        };
+        evidence.property(&["connection", "mtls"]).is_some_and(|presented| presented == [1])
+            && (any(&self.uri_sans, "uri_san_peer_certificate", <[u8]>::eq)
+                || any(&self.dns_sans, "dns_san_peer_certificate", <[u8]>::eq_ignore_ascii_case)
+                || any(&self.fingerprints, "sha256_peer_certificate_digest", <[u8]>::eq_ignore_ascii_case))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const URI: &str = "spiffe://cluster.local/ns/gw/sa/gateway";
+    const DNS: &str = "gateway.example.com";
+
+    fn proof(uri_sans: &[&str], dns_sans: &[&str], fingerprints: &[&str]) -> Mtls {
+        let owned = |list: &[&str]| list.iter().map(|&item| item.to_owned()).collect();
+        Mtls { uri_sans: owned(uri_sans), dns_sans: owned(dns_sans), fingerprints: owned(fingerprints) }
+    }
+
+    /// Whether a connection with these properties proves, and which it was asked for.
+    fn check(proof: &Mtls, properties: &[(&str, &[u8])]) -> (bool, Vec<String>) {
+        let asked = RefCell::new(Vec::new());
+        let proves = proof.proves(&|path: &[&str]| {
+            let ["connection", property] = path else { panic!("{path:?}") };
+            asked.borrow_mut().push((*property).to_owned());
+            properties.iter().find(|(own, _)| own == property).map(|(_, value)| value.to_vec())
+        });
+        (proves, asked.into_inner())
+    }
+
+    #[test]
+    fn any_one_match_proves_and_nothing_near_it() {
+        let digest = "0a".repeat(32);
+        let proof = proof(&["spiffe://other", URI], &[DNS], &[&digest]);
+        for (property, value, expected) in [
+            ("uri_san_peer_certificate", URI, true),
+            ("uri_san_peer_certificate", "SPIFFE://cluster.local/ns/gw/sa/gateway", false),
+            ("uri_san_peer_certificate", "spiffe://cluster.local/ns/gw/sa/gateway2", false),
+            ("uri_san_peer_certificate", "spiffe://cluster.local/ns/gw/sa/", false),
+            ("uri_san_peer_certificate", DNS, false),
+            ("uri_san_peer_certificate", "", false),
+            ("dns_san_peer_certificate", DNS, true),
+            ("dns_san_peer_certificate", "Gateway.Example.COM", true),
+            ("dns_san_peer_certificate", "*.example.com", false),
+            ("dns_san_peer_certificate", "x.gateway.example.com", false),
+            ("dns_san_peer_certificate", URI, false),
+            ("sha256_peer_certificate_digest", &digest, true),
+            ("sha256_peer_certificate_digest", &digest.to_uppercase(), true),
+            ("sha256_peer_certificate_digest", &digest[1..], false),
+            ("sha256_peer_certificate_digest", &"0b".repeat(32), false),
+        ] {
+            let properties: &[(&str, &[u8])] = &[("mtls", &[1]), (property, value.as_bytes())];
+            assert_eq!(check(&proof, properties).0, expected, "{property} {value}");
+        }
+    }
+
+    #[test]
+    fn without_a_client_certificate_nothing_is_read_of_one() {
+        let san: (&str, &[u8]) = ("uri_san_peer_certificate", URI.as_bytes());
+        let proof = proof(&[URI], &[], &[]);
+        assert!(check(&proof, &[("mtls", &[1]), san]).0);
+        for mtls in [&[][..], &[0], b"1", &[1, 0], b"true"] {
+            assert_eq!(check(&proof, &[("mtls", mtls), san]), (false, vec!["mtls".to_owned()]), "{mtls:?}");
+        }
+        assert!(!check(&proof, &[san]).0);
+        assert!(!proof.proves(&()));
+    }
+
+    #[test]
+    fn only_what_a_list_asks_for_is_fetched() {
+        for (proof, expected) in [
+            (proof(&[URI], &[], &[]), "uri_san_peer_certificate"),
+            (proof(&[], &[DNS], &[]), "dns_san_peer_certificate"),
+            (proof(&[], &[], &["00"]), "sha256_peer_certificate_digest"),
+        ] {
+            assert_eq!(check(&proof, &[("mtls", &[1])]), (false, vec!["mtls".to_owned(), expected.to_owned()]));
+        }
+    }
+}
