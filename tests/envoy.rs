@@ -12,10 +12,9 @@ use std::{
 };
 
 use auth_o_tron_envoy::rejection::Code;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
-use support::{Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream};
+use support::{Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream, check_denied, verify};
 
 /// The header that only the partner of the `rich` gateway sends, and its value.
 const PARTNER: (&str, &str) = ("x-partner-proof", "the partner's proof, unlike the gateway's");
@@ -792,14 +791,6 @@ fn filter_lines(log: &str) -> impl Iterator<Item = &str> {
     log.lines().filter(|line| line.contains("[wasm]") && line.contains("wasm log"))
 }
 
-fn check_denied(code: Code, reply: &Reply) {
-    assert_eq!(reply.status, code.status(), "{reply:?}");
-    assert_eq!(String::from_utf8_lossy(&reply.body), code.body());
-    assert_eq!(reply.value("content-type").unwrap(), "application/problem+json");
-    assert_eq!(reply.value("cache-control").unwrap(), "no-store");
-    assert_eq!(reply.value("www-authenticate").as_deref(), code.challenge());
-}
-
 /// Of the names that could be ours, in whatever spelling, exactly `expected` arrived.
 fn check_ours(arrived: &Message, expected: &[&str]) {
     let ours = |name: &str| {
@@ -819,17 +810,6 @@ fn token(gateway: &str, arrived: &Message) -> String {
         return arrived.value("x-auth-token").expect("a token");
     }
     arrived.value("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned)).expect("a token")
-}
-
-/// The claims, once `jsonwebtoken` has verified signature and times.
-fn verify(token: &str) -> Value {
-    let mut validation = Validation::new(Algorithm::HS256);
-    validation.set_issuer(&["auth-o-tron.example.com"]);
-    validation.set_required_spec_claims(&["exp", "iat", "iss", "sub"]);
-    validation.validate_aud = false;
-    jsonwebtoken::decode(token, &DecodingKey::from_secret(SIGNING_SECRET.as_bytes()), &validation)
-        .expect("a valid token")
-        .claims
 }
 
 thread_local! {

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod tls;
+
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -14,11 +16,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use auth_o_tron_envoy::rejection::Code;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use httpsig::prelude::{
     AlgorithmName, HttpSignatureBase, HttpSignatureParams, SharedKey, SigningKey,
     message_component::HttpMessageComponent,
 };
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
 /// The secrets of the demo, in the environment of every VM that the tests start.
@@ -66,10 +70,8 @@ pub fn shipped_configuration() -> Value {
 /// The shipped demo with one gateway for each plugin configuration, on free ports, in front of `upstream`.
 pub fn gateways(configurations: &[(&str, Value)], upstream: u16) -> Value {
     let mut bootstrap = shipped();
-    bootstrap["admin"]["address"]["socket_address"]["port_value"] = json!(0);
+    on_free_ports(&mut bootstrap, upstream);
     let cluster = &mut bootstrap["static_resources"]["clusters"][0];
-    cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"]["socket_address"]["port_value"] =
-        json!(upstream);
     cluster["typed_extension_protocol_options"] = json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
         "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
         "explicit_http_config": {"http_protocol_options": {"enable_trailers": true}},
@@ -95,6 +97,17 @@ pub fn gateways(configurations: &[(&str, Value)], upstream: u16) -> Value {
     });
     bootstrap["static_resources"]["listeners"] = listeners.collect();
     bootstrap
+}
+
+/// Moves a shipped bootstrap to free ports, in front of `upstream`.
+pub fn on_free_ports(bootstrap: &mut Value, upstream: u16) {
+    bootstrap["admin"]["address"]["socket_address"]["port_value"] = json!(0);
+    for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
+        listener["address"]["socket_address"]["port_value"] = json!(0);
+    }
+    let endpoints = &mut bootstrap["static_resources"]["clusters"][0]["load_assignment"]["endpoints"];
+    let endpoint = &mut endpoints[0]["lb_endpoints"][0]["endpoint"];
+    endpoint["address"]["socket_address"]["port_value"] = json!(upstream);
 }
 
 /// The Wasm plugin of an HTTP connection manager.
@@ -287,8 +300,12 @@ impl std::ops::Deref for Reply {
 
 /// Sends raw bytes on a new connection and reads one reply. `None` when there is none.
 pub fn send(port: u16, request: &[u8]) -> Option<Reply> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    exchange(stream, request)
+}
+
+fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Option<Reply> {
     stream.write_all(request).ok()?;
     let message = Message::read(&mut BufReader::new(stream))?;
     let status = message.start.split(' ').nth(1)?.parse().ok()?;
@@ -297,6 +314,26 @@ pub fn send(port: u16, request: &[u8]) -> Option<Reply> {
 
 pub fn get(port: u16, path: &str) -> Option<Reply> {
     send(port, format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())
+}
+
+/// The client got the whole reply of this code.
+pub fn check_denied(code: Code, reply: &Reply) {
+    assert_eq!(reply.status, code.status(), "{reply:?}");
+    assert_eq!(String::from_utf8_lossy(&reply.body), code.body());
+    assert_eq!(reply.value("content-type").unwrap(), "application/problem+json");
+    assert_eq!(reply.value("cache-control").unwrap(), "no-store");
+    assert_eq!(reply.value("www-authenticate").as_deref(), code.challenge());
+}
+
+/// The claims, once `jsonwebtoken` has verified signature and times.
+pub fn verify(token: &str) -> Value {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_issuer(&["auth-o-tron.example.com"]);
+    validation.set_required_spec_claims(&["exp", "iat", "iss", "sub"]);
+    validation.validate_aud = false;
+    jsonwebtoken::decode(token, &DecodingKey::from_secret(SIGNING_SECRET.as_bytes()), &validation)
+        .expect("a valid token")
+        .claims
 }
 
 /// A service that records what reaches it, by the request's `x-case` header.
