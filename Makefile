@@ -6,7 +6,7 @@ TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && [ -n "$$ENVOY_BIN" ] && export ENVOY_BIN
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test ci format lint doc tools toolchain
+.PHONY: help demo run build test bench ci format lint doc tools toolchain
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -22,6 +22,9 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_e
 
 test: build ## every test: core, module, real Envoy
 	@$(FIND_ENVOY) && cargo test --locked
+
+bench: toolchain ## what a decision costs in the core, natively
+	cargo bench --locked --bench core
 
 ci: format lint doc test ## what .ci/run calls
 

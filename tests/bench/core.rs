@@ -1,0 +1,140 @@
+//! What a decision costs in the core, natively: `make bench`. Denying must not cost more than issuing.
+
+use auth_o_tron_envoy::{
+    identity::MAX_LIST_ITEMS,
+    pairs::Pair,
+    policy::{Policy, Verdict},
+    request::Request,
+    trust::signature::MAX_LABELS,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use divan::{Bencher, black_box};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::json;
+use sha2::Sha256;
+
+const NOW: i64 = 1_704_063_600;
+const SECRET: &str = "a secret of the gateway, long enough";
+
+type Headers = Vec<(&'static str, String)>;
+
+fn main() {
+    divan::main();
+}
+
+fn identity() -> Headers {
+    vec![
+        (":method", "GET".to_owned()),
+        (":scheme", "https".to_owned()),
+        (":authority", "example.com".to_owned()),
+        (":path", "/orders?page=2".to_owned()),
+        ("user-agent", "curl/8.5.0".to_owned()),
+        ("accept", "*/*".to_owned()),
+        ("x-forwarded-proto", "https".to_owned()),
+        ("x-request-id", "6efeaf53-5c1e-44fe-9e7e-3c86429e44c6".to_owned()),
+        ("x-auth-username", "alice".to_owned()),
+        ("x-auth-realm", "internal".to_owned()),
+        ("x-auth-roles", "admin,developer".to_owned()),
+        ("x-auth-scopes", "read write".to_owned()),
+        ("x-auth-attributes", r#"{"department":"engineering","team":"platform"}"#.to_owned()),
+    ]
+}
+
+fn with(mut headers: Headers, name: &'static str, value: impl Into<String>) -> Headers {
+    headers.push((name, value.into()));
+    headers
+}
+
+/// `count` labels, of which none is right but the last one where `signed`.
+fn signed(count: usize, signed: bool) -> Headers {
+    let names = ["@method", "@authority", "@path"].into_iter().chain([
+        "x-auth-username",
+        "x-auth-realm",
+        "x-auth-roles",
+        "x-auth-scopes",
+        "x-auth-attributes",
+    ]);
+    let names: Vec<_> = names.map(|name| format!("\"{name}\"")).collect();
+    let params = format!(r#"({});created={NOW};keyid="gw-1""#, names.join(" "));
+    let mut base = "\"@method\": GET\n\"@authority\": example.com\n\"@path\": /orders\n".to_owned();
+    for (name, value) in identity().iter().filter(|(name, _)| name.starts_with("x-auth-")) {
+        base.extend(["\"", name, "\": ", value, "\n"]);
+    }
+    base.extend(["\"@signature-params\": ", &params]);
+    let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap().chain_update(base).finalize().into_bytes();
+    let labels = |value: &dyn Fn(usize) -> String| {
+        (0..count).map(|n| format!("sig{n}={}", value(n))).collect::<Vec<_>>().join(", ")
+    };
+    let is_right = |n: usize| signed && n + 1 == count;
+    let macs = labels(&|n| format!(":{}:", STANDARD.encode(if is_right(n) { &mac[..] } else { &[7; 32] })));
+    with(with(identity(), "signature-input", labels(&|_| params.clone())), "signature", macs)
+}
+
+/// Measures a request, header lines to verdict, after checking that it ends as it should.
+fn measure(bencher: Bencher<'_, '_>, trust: &serde_json::Value, headers: &Headers, issues: bool) {
+    let configuration = json!({
+        "jwt": {"iss": "auth-o-tron.example.com", "exp": 3600, "secret": SECRET},
+        "trust": [trust],
+    });
+    let policy = Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
+    let pairs: Vec<Pair<'_>> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let decide = |pairs| policy.decide(&Request::scan(policy.names(), pairs), &(), NOW);
+    assert_eq!(matches!(decide(&pairs), Verdict::Issue(_)), issues);
+    bencher.bench_local(|| black_box(decide(black_box(&pairs))));
+}
+
+fn shared_secret() -> serde_json::Value {
+    json!({"shared_secret": {"header": "x-auth-proof", "secret": SECRET}})
+}
+
+fn signature() -> serde_json::Value {
+    json!({"signature": {"keys": [{"keyid": "gw-1", "secret": SECRET}]}})
+}
+
+#[divan::bench]
+fn shared_secret_issue(bencher: Bencher<'_, '_>) {
+    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET), true);
+}
+
+#[divan::bench]
+fn shared_secret_deny_untrusted(bencher: Bencher<'_, '_>) {
+    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET.to_uppercase()), false);
+}
+
+fn with_roles(count: usize) -> Headers {
+    let mut headers = with(identity(), "x-auth-proof", SECRET);
+    headers.retain(|(name, _)| *name != "x-auth-roles");
+    with(headers, "x-auth-roles", vec!["r"; count].join(","))
+}
+
+#[divan::bench]
+fn shared_secret_issue_most_roles(bencher: Bencher<'_, '_>) {
+    measure(bencher, &shared_secret(), &with_roles(MAX_LIST_ITEMS), true);
+}
+
+#[divan::bench]
+fn shared_secret_deny_one_role_more(bencher: Bencher<'_, '_>) {
+    measure(bencher, &shared_secret(), &with_roles(MAX_LIST_ITEMS + 1), false);
+}
+
+#[divan::bench]
+fn signature_issue(bencher: Bencher<'_, '_>) {
+    measure(bencher, &signature(), &signed(1, true), true);
+}
+
+#[divan::bench]
+fn signature_deny_wrong_mac(bencher: Bencher<'_, '_>) {
+    measure(bencher, &signature(), &signed(1, false), false);
+}
+
+/// The dearest that an attacker can make it: every label that is tried has to be verified.
+#[divan::bench]
+fn signature_deny_most_labels(bencher: Bencher<'_, '_>) {
+    measure(bencher, &signature(), &signed(MAX_LABELS, false), false);
+}
+
+/// What issuing costs with as many labels.
+#[divan::bench]
+fn signature_issue_most_labels(bencher: Bencher<'_, '_>) {
+    measure(bencher, &signature(), &signed(MAX_LABELS, true), true);
+}
