@@ -4,9 +4,11 @@ MODULE := target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
 TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # Evaluated where it is used, after `tools`: ENVOY_BIN, else `envoy` on PATH, else a pinned release in target/.
 FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && [ -n "$$ENVOY_BIN" ] && export ENVOY_BIN
+FUZZ_TARGETS := decide signature formats
+FUZZ_SECONDS := 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test bench ci format lint doc tools toolchain
+.PHONY: help demo run build test bench fuzz ci format lint doc tools toolchain
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -25,6 +27,15 @@ test: build ## every test: core, module, real Envoy
 
 bench: toolchain ## what a decision costs in the core, natively
 	cargo bench --locked --bench core
+
+fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
+	@rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
+	@cargo +nightly fuzz --version >/dev/null 2>&1 || cargo +nightly install cargo-fuzz --locked
+	@for target in $(FUZZ_TARGETS); do \
+		found=tests/fuzz/target/corpus/$$target; mkdir -p $$found; \
+		cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target $$found tests/fuzz/corpus/$$target -- \
+			-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
+	done
 
 ci: format lint doc test ## what .ci/run calls
 
