@@ -211,9 +211,12 @@ struct Signed {
     input: String,
 }
 
+/// A name and its value.
+type Header = (Vec<u8>, Vec<u8>);
+
 #[derive(Default)]
 struct Message {
-    pairs: Vec<(Vec<u8>, Vec<u8>)>,
+    pairs: Vec<Header>,
     signed: Vec<Signed>,
 }
 
@@ -288,7 +291,7 @@ impl Message {
     }
 
     fn push(&mut self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
-        // Some good values make long requests; the fuzzer shall not spend its time on them.
+        // More only makes the fuzzer slow.
         if self.pairs.len() < 64 {
             self.pairs.push((name.as_ref().to_vec(), value.as_ref().to_vec()));
         }
@@ -314,7 +317,7 @@ impl Message {
         }
     }
 
-    fn edit(&mut self, bytes: &mut Bytes<'_>, change: fn(&mut (Vec<u8>, Vec<u8>), Vec<u8>)) {
+    fn edit(&mut self, bytes: &mut Bytes<'_>, change: fn(&mut Header, Vec<u8>)) {
         let text = match bytes.byte() % 4 {
             0 => bytes.raw().to_vec(),
             1 => alias(bytes),
@@ -418,7 +421,7 @@ fn mac(secret: &str, base: &[u8]) -> Vec<u8> {
 }
 
 /// The signature base of RFC 9421, section 2.5.
-fn base(pairs: &[(Vec<u8>, Vec<u8>)], names: &[String], input: &str) -> Option<Vec<u8>> {
+fn base(pairs: &[Header], names: &[String], input: &str) -> Option<Vec<u8>> {
     let mut lines = Vec::new();
     for name in names {
         lines.push([format!("\"{name}\": ").as_bytes(), &component(pairs, name)?].concat());
@@ -427,7 +430,7 @@ fn base(pairs: &[(Vec<u8>, Vec<u8>)], names: &[String], input: &str) -> Option<V
     Some(lines.join(&b'\n'))
 }
 
-fn component(pairs: &[(Vec<u8>, Vec<u8>)], name: &str) -> Option<Vec<u8>> {
+fn component(pairs: &[Header], name: &str) -> Option<Vec<u8>> {
     let first = |wanted: &[u8]| pairs.iter().find(|(own, _)| own == wanted).map(|(_, value)| value.clone());
     let scheme = || Some(first(b":scheme")?.to_ascii_lowercase());
     let authority = || {
