@@ -362,6 +362,11 @@ impl Upstream {
     pub fn take(&self, case: &str) -> Option<Message> {
         self.seen.lock().unwrap().remove(case)
     }
+
+    /// All that arrived and was not taken yet, by case.
+    pub fn take_all(&self) -> BTreeMap<String, Message> {
+        std::mem::take(&mut *self.seen.lock().unwrap())
+    }
 }
 
 fn serve(stream: TcpStream, seen: &Mutex<BTreeMap<String, Message>>) {

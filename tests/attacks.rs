@@ -1,0 +1,1263 @@
+//! Attacks, one line each, by raw bytes over HTTP/1.1 and HTTP/2 against a real Envoy of one worker.
+//!
+//! The judge is the service behind: whatever a client is told, nothing of an attacker's may arrive there. After each
+//! attack an honest request of the same worker must get its token.
+
+mod support;
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
+    net::TcpStream,
+    process::ExitCode,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use auth_o_tron_envoy::rejection::Code;
+use libtest_mimic::{Arguments, Trial};
+use serde_json::{Value, json};
+use support::{Envoy, Lines, Message, PROOF, SIGNING_SECRET, Upstream, verify};
+
+use Code::{IdentityMalformed, IdentityMissing, IdentityUntrusted};
+use Expected::{Denied, Issued, Passed, Refused};
+
+const SHARED: &str = "shared_secret";
+const SIGNED: &str = "signature";
+const PASS: &str = "pass";
+const FORWARD: &str = "forward";
+/// Proofs that no header can give: client certificate, direct peer, filter state.
+const EVIDENCE: &str = "evidence";
+
+const GW_1: &str = "the first gateway's secret, 32 bytes";
+const GW_2: &str = "the second gateway's secret, 32 bytes";
+
+fn configurations() -> Vec<(&'static str, Value)> {
+    let shipped = support::shipped_configuration();
+    let (jwt, trust) = (&shipped["jwt"], &shipped["trust"]);
+    let signature = json!({"signature": {
+        "keys": [{"keyid": "gw-1", "secret": GW_1}, {"keyid": "gw-2", "secret": GW_2}],
+        // The table is signed when it is written down, however long it then takes to run.
+        "max_age": 3600,
+        "components": ["@method", "@authority", "@path", "@scheme", "@query"],
+    }});
+    let evidence = json!([
+        {"mtls": {"uri_sans": ["spiffe://cluster.local/ns/gw/sa/gateway"]}},
+        {"peer": {"cidrs": ["10.0.0.0/8"]}},
+        {"filter_state": {"key": "auth_o_tron.authenticated", "value": "yes"}},
+    ]);
+    vec![
+        (SHARED, shipped.clone()),
+        (SIGNED, json!({"jwt": jwt, "trust": [signature]})),
+        (PASS, json!({"jwt": jwt, "trust": trust, "on_missing": "pass"})),
+        (FORWARD, json!({"jwt": jwt, "trust": trust, "forward_identity": true})),
+        (EVIDENCE, json!({"jwt": jwt, "trust": evidence})),
+    ]
+}
+
+// === the table ===
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Expected {
+    /// The filter denies: the client gets this code, the service nothing.
+    Denied(Code),
+    /// Envoy refuses: the client gets a 4xx or a closed connection, the service nothing.
+    Refused,
+    /// The attack is harmless: a token for this username with these roles, and nothing of the attacker's.
+    Issued(&'static str, &'static [&'static str]),
+    /// The attack is harmless: no token, and nothing of the attacker's.
+    Passed,
+}
+
+const HONEST: Expected = Issued("alice", &["reader"]);
+
+struct Attack {
+    name: String,
+    gateway: &'static str,
+    protocol: Protocol,
+    /// Method and target.
+    line: String,
+    /// Pseudo-headers in place of those of the line, in HTTP/2.
+    pseudo: Option<Lines>,
+    headers: Lines,
+    trailers: Lines,
+    /// What follows the header section, in HTTP/1.
+    body: &'static str,
+    expected: Expected,
+}
+
+#[derive(Default)]
+struct Table(Vec<Attack>);
+
+impl Table {
+    fn add(
+        &mut self,
+        protocol: Protocol,
+        name: &str,
+        gateway: &'static str,
+        line: &str,
+        headers: Lines,
+        expected: Expected,
+    ) -> &mut Attack {
+        let name = format!("{protocol:?} {gateway}: {name}");
+        let line = line.to_owned();
+        self.0.push(Attack {
+            name,
+            gateway,
+            protocol,
+            line,
+            pseudo: None,
+            headers,
+            trailers: Lines::new(),
+            body: "",
+            expected,
+        });
+        self.0.last_mut().unwrap()
+    }
+
+    fn h1(&mut self, name: &str, gateway: &'static str, line: &str, headers: Lines, expected: Expected) -> &mut Attack {
+        self.add(Protocol::Http1, name, gateway, line, headers, expected)
+    }
+
+    fn h2(&mut self, name: &str, gateway: &'static str, line: &str, headers: Lines, expected: Expected) -> &mut Attack {
+        self.add(Protocol::Http2, name, gateway, line, headers, expected)
+    }
+
+    fn both(&mut self, name: &str, gateway: &'static str, line: &str, headers: Lines, expected: Expected) {
+        self.h1(name, gateway, line, headers.clone(), expected);
+        self.h2(name, gateway, line, headers, expected);
+    }
+
+    fn trailers(&mut self, name: &str, gateway: &'static str, headers: Lines, trailers: &Lines, expected: Expected) {
+        self.h1(name, gateway, "POST /", headers.clone(), expected).trailers.clone_from(trailers);
+        self.h2(name, gateway, "POST /", headers, expected).trailers.clone_from(trailers);
+    }
+
+    fn pseudo(&mut self, name: &str, pseudo: &[(&str, &str)], headers: Lines, expected: Expected) {
+        self.h2(name, SHARED, "GET /", headers, expected).pseudo = Some(lines(pseudo));
+    }
+}
+
+fn lines(pairs: &[(&str, &str)]) -> Lines {
+    pairs.iter().map(|&(name, value)| (name.to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+/// What an authenticator asserts of alice.
+fn alice() -> Lines {
+    lines(&[("x-auth-username", "alice"), ("x-auth-realm", "internal"), ("x-auth-roles", "reader")])
+}
+
+fn proven() -> Lines {
+    with(alice(), "x-auth-proof", PROOF)
+}
+
+fn with(mut headers: Lines, name: &str, value: impl AsRef<[u8]>) -> Lines {
+    headers.push((name.to_owned(), value.as_ref().to_vec()));
+    headers
+}
+
+fn before(headers: Lines, name: &str, value: impl AsRef<[u8]>) -> Lines {
+    [with(Lines::new(), name, value), headers].concat()
+}
+
+fn without(mut headers: Lines, name: &str) -> Lines {
+    headers.retain(|(own, _)| own != name);
+    headers
+}
+
+fn set(headers: Lines, name: &str, value: impl AsRef<[u8]>) -> Lines {
+    with(without(headers, name), name, value)
+}
+
+/// The signature base of alice's `GET http://test/`.
+const BASE: &[&str] = &[
+    r#""@method": GET"#,
+    r#""@authority": test"#,
+    r#""@path": /"#,
+    r#""@scheme": http"#,
+    r#""@query": ?"#,
+    r#""x-auth-username": alice"#,
+    r#""x-auth-realm": internal"#,
+    r#""x-auth-roles": reader"#,
+];
+
+fn created() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+fn sign(label: &str, base: &[&str], params: &str, secret: &str) -> Lines {
+    let fields = support::signature_fields(label, base, &format!(";created={}{params}", created()), secret);
+    fields.into_iter().map(|(name, value)| (name, value.into_bytes())).collect()
+}
+
+/// Alice's request as the gateway signs it.
+fn signed() -> Lines {
+    [alice(), sign("gw", BASE, r#";keyid="gw-1""#, GW_1)].concat()
+}
+
+/// Alice's request, with a signature made as told.
+fn signed_as(base: &[&str], params: &str, secret: &str) -> Lines {
+    [alice(), sign("gw", base, params, secret)].concat()
+}
+
+/// Alice's request, whose signature was made for a request with another line of the base.
+fn signed_for(line: &str) -> Lines {
+    let component = line.split_once(':').unwrap().0;
+    let base: Vec<_> = BASE.iter().map(|own| if own.starts_with(component) { line } else { own }).collect();
+    signed_as(&base, r#";keyid="gw-1""#, GW_1)
+}
+
+const NAMES: [&str; 5] = ["x-auth-username", "x-auth-realm", "x-auth-roles", "x-auth-scopes", "x-auth-attributes"];
+
+fn table() -> Vec<Attack> {
+    let mut table = Table::default();
+    no_proof(&mut table);
+    ambiguity(&mut table);
+    values(&mut table);
+    token_header(&mut table);
+    framing(&mut table);
+    targets(&mut table);
+    upgrades_and_trailers(&mut table);
+    pseudo_headers(&mut table);
+    signatures(&mut table);
+    table.0
+}
+
+/// An identity that nobody proves, by any means of a client's.
+fn no_proof(t: &mut Table) {
+    let claim = |proof: &str| with(alice(), "x-auth-proof", proof);
+    for gateway in [SHARED, SIGNED, PASS, FORWARD, EVIDENCE] {
+        t.both("an identity without proof", gateway, "GET /", alice(), Denied(IdentityUntrusted));
+        t.both("the signing secret as proof", gateway, "GET /", claim(SIGNING_SECRET), Denied(IdentityUntrusted));
+    }
+    for name in NAMES {
+        t.both(&format!("{name} alone"), PASS, "GET /", lines(&[(name, "root")]), Denied(IdentityUntrusted));
+    }
+    t.both("a wrong proof", SHARED, "GET /", claim("wrong"), Denied(IdentityUntrusted));
+    t.both("an empty proof", SHARED, "GET /", claim(""), Denied(IdentityUntrusted));
+    t.both("a proof cut short", SHARED, "GET /", claim(&PROOF[1..]), Denied(IdentityUntrusted));
+    t.both("a proof and more", SHARED, "GET /", claim(&format!("{PROOF}, {PROOF}")), Denied(IdentityUntrusted));
+    t.both("the name of the proof's variable", SHARED, "GET /", claim("PROXY_SECRET"), Denied(IdentityUntrusted));
+    t.both("the proof where a signature is due", SIGNED, "GET /", proven(), Denied(IdentityUntrusted));
+    t.both("the proof where evidence is due", EVIDENCE, "GET /", proven(), Denied(IdentityUntrusted));
+    t.both(
+        "the proof in a cookie",
+        SHARED,
+        "GET /",
+        with(alice(), "cookie", format!("x-auth-proof={PROOF}")),
+        Denied(IdentityUntrusted),
+    );
+    t.both("a proof in the query", SHARED, &format!("GET /?x-auth-proof={PROOF}"), alice(), Denied(IdentityUntrusted));
+    let certificate =
+        with(alice(), "x-forwarded-client-cert", "By=spiffe://a;URI=spiffe://cluster.local/ns/gw/sa/gateway");
+    t.both("a made-up client certificate", EVIDENCE, "GET /", certificate, Denied(IdentityUntrusted));
+    t.both(
+        "a made-up peer",
+        EVIDENCE,
+        "GET /",
+        with(alice(), "x-forwarded-for", "10.9.9.9"),
+        Denied(IdentityUntrusted),
+    );
+    t.both(
+        "a made-up peer of Envoy's",
+        EVIDENCE,
+        "GET /",
+        with(alice(), "x-envoy-external-address", "10.9.9.9"),
+        Denied(IdentityUntrusted),
+    );
+    t.both(
+        "filter state as a header",
+        EVIDENCE,
+        "GET /",
+        with(alice(), "auth_o_tron.authenticated", "yes"),
+        Denied(IdentityUntrusted),
+    );
+    for method in ["OPTIONS", "TRACE", "POST", "PROPFIND", "HEAD"] {
+        t.both(&format!("{method} without proof"), SHARED, &format!("{method} /"), alice(), Denied(IdentityUntrusted));
+        t.both(
+            &format!("{method} without identity"),
+            SHARED,
+            &format!("{method} /"),
+            Lines::new(),
+            Denied(IdentityMissing),
+        );
+    }
+    let preflight = with(with(alice(), "origin", "https://evil.example"), "access-control-request-method", "GET");
+    t.both("a CORS preflight without proof", SHARED, "OPTIONS /", preflight, Denied(IdentityUntrusted));
+}
+
+/// What two readers of the same request could read differently.
+fn ambiguity(t: &mut Table) {
+    let full = || with(with(proven(), "x-auth-scopes", "read"), "x-auth-attributes", "{}");
+    for name in [&NAMES[..], &["x-auth-proof"]].concat() {
+        for gateway in [SHARED, PASS, FORWARD] {
+            t.both(
+                &format!("{name} again, after"),
+                gateway,
+                "GET /",
+                with(full(), name, "root"),
+                Denied(IdentityMalformed),
+            );
+            t.both(
+                &format!("{name} again, before"),
+                gateway,
+                "GET /",
+                before(full(), name, "root"),
+                Denied(IdentityMalformed),
+            );
+            for alias in
+                [name.replace('-', "_"), name.replace('-', "."), name.replacen('-', "_", 1), name.replace('-', "~")]
+            {
+                t.both(
+                    &format!("{alias} after"),
+                    gateway,
+                    "GET /",
+                    with(full(), &alias, "root"),
+                    Denied(IdentityMalformed),
+                );
+            }
+            let alias = name.replacen("auth-", "auth_", 1);
+            t.both(
+                &format!("{alias} before"),
+                gateway,
+                "GET /",
+                before(full(), &alias, "root"),
+                Denied(IdentityMalformed),
+            );
+        }
+        t.h1(
+            &format!("{name} again in upper case"),
+            SHARED,
+            "GET /",
+            with(full(), &name.to_uppercase(), "root"),
+            Denied(IdentityMalformed),
+        );
+        t.h2(
+            &format!("{name} again in upper case"),
+            SHARED,
+            "GET /",
+            with(full(), &name.to_uppercase(), "root"),
+            Refused,
+        );
+        t.h2(&format!("Connection nominates {name}"), SHARED, "GET /", with(full(), "connection", name), Refused);
+    }
+    t.both(
+        "an alias instead of the username",
+        PASS,
+        "GET /",
+        lines(&[("x_auth_username", "root")]),
+        Denied(IdentityMalformed),
+    );
+    t.both(
+        "a duplicate that says the same",
+        SHARED,
+        "GET /",
+        with(proven(), "x-auth-username", "alice"),
+        Denied(IdentityMalformed),
+    );
+    // Envoy drops what is nominated before the filter runs: less of an identity, never another one.
+    t.h1(
+        "Connection nominates the username",
+        SHARED,
+        "GET /",
+        with(proven(), "connection", "x-auth-username"),
+        Denied(IdentityMalformed),
+    );
+    t.h1(
+        "Connection nominates the realm",
+        SHARED,
+        "GET /",
+        with(proven(), "connection", "close, x-auth-realm"),
+        Denied(IdentityMalformed),
+    );
+    t.h1(
+        "Connection nominates the proof",
+        SHARED,
+        "GET /",
+        with(proven(), "connection", "x-auth-proof"),
+        Denied(IdentityUntrusted),
+    );
+    t.h1(
+        "Connection nominates the roles",
+        SHARED,
+        "GET /",
+        with(proven(), "connection", "x-auth-roles"),
+        Issued("alice", &[]),
+    );
+    t.h1(
+        "Connection nominates signed roles",
+        SIGNED,
+        "GET /",
+        with(signed(), "connection", "x-auth-roles"),
+        Denied(IdentityUntrusted),
+    );
+    let token = with(proven(), "connection", "authorization");
+    t.h1("Connection nominates the token", SHARED, "GET /", token, HONEST);
+    for name in ["x-auth-username", "x_auth_roles", "X-Auth-Proof", "authorization"] {
+        let upgrade = with(with(proven(), "connection", format!("upgrade, {name}")), "upgrade", "websocket");
+        t.h1(
+            &format!("an upgrade whose Connection nominates {name}"),
+            SHARED,
+            "GET /",
+            upgrade,
+            Denied(IdentityMalformed),
+        );
+    }
+}
+
+/// Values that break parsers, or that read as more than they are.
+fn values(t: &mut Table) {
+    let malformed = Denied(IdentityMalformed);
+    for name in NAMES {
+        let mut bad = |what: &str, value: &[u8], expected| {
+            t.both(&format!("{what} in {name}"), SHARED, "GET /", set(proven(), name, value), expected);
+        };
+        bad("nothing", b"", malformed);
+        bad("spaces", b"   ", malformed);
+        bad("a no-break space", "\u{a0}".as_bytes(), malformed);
+        bad("\\xff", b"a\xff", malformed);
+        bad("an overlong slash", b"a\xc0\xaf", malformed);
+        bad("a surrogate", b"a\xed\xa0\x80", malformed);
+        bad("a TAB", b"a\tb", malformed);
+        bad("a C1 control", "a\u{85}b".as_bytes(), malformed);
+        bad("a DEL", b"a\x7fb", Refused);
+        bad("a NUL", b"a\0b", Refused);
+        bad("a bare CR", b"a\rb", Refused);
+        bad("20 000 bytes", "a".repeat(20_000).as_bytes(), malformed);
+    }
+    for (what, value) in
+        [("leading", ",admin"), ("trailing", "admin,"), ("double", "a,,b"), ("lone", ","), ("blank", "a, ,b")]
+    {
+        t.both(
+            &format!("a {what} comma in the roles"),
+            SHARED,
+            "GET /",
+            set(proven(), "x-auth-roles", value),
+            malformed,
+        );
+    }
+    // One name with a comma in it, neither the one nor the other.
+    let comma = set(proven(), "x-auth-username", "alice,root");
+    t.both("a comma in the username", SHARED, "GET /", comma, Issued("alice,root", &["reader"]));
+    t.both("257 bytes of username", SHARED, "GET /", set(proven(), "x-auth-username", "a".repeat(257)), malformed);
+    t.both("257 roles", SHARED, "GET /", set(proven(), "x-auth-roles", vec!["r"; 257].join(",")), malformed);
+    t.both(
+        "an attribute twice",
+        SHARED,
+        "GET /",
+        with(proven(), "x-auth-attributes", r#"{"a":"1","a":"2"}"#),
+        malformed,
+    );
+    t.both(
+        "attributes nested deeply",
+        SHARED,
+        "GET /",
+        with(proven(), "x-auth-attributes", r#"{"a":"#.repeat(1000)),
+        malformed,
+    );
+    t.both(
+        "a control by escape in attributes",
+        SHARED,
+        "GET /",
+        with(proven(), "x-auth-attributes", r#"{"a":"\u0000"}"#),
+        malformed,
+    );
+    t.both("\\xff in the proof", SHARED, "GET /", set(proven(), "x-auth-proof", b"\xff"), Denied(IdentityUntrusted));
+    t.both("\\xff in a foreign header", SHARED, "GET /", with(proven(), "x-other", b"\xff"), HONEST);
+    t.both(
+        "100 000 bytes of headers",
+        SHARED,
+        "GET /",
+        with(proven(), "x-auth-username", "a".repeat(100_000)),
+        Refused,
+    );
+    // A header name by way of a value. HTTP/1 parsers see one more line, which is a duplicate.
+    for (what, value) in [("CR LF", "alice\r\nx-auth-username: root"), ("LF", "alice\nx-auth-username: root")] {
+        t.h1(
+            &format!("{what} and the username again"),
+            SHARED,
+            "GET /",
+            with(without(proven(), "x-auth-username"), "x-auth-username", value),
+            Refused,
+        );
+        t.h2(
+            &format!("{what} and the username again"),
+            SHARED,
+            "GET /",
+            set(proven(), "x-auth-username", value),
+            Refused,
+        );
+        t.h2(&format!("{what} by way of a foreign header"), SHARED, "GET /", with(proven(), "x-other", value), Refused);
+    }
+    t.h2("CR LF in a header name", SHARED, "GET /", with(proven(), "x-other: a\r\nx-auth-username", "root"), Refused);
+    t.h1("a folded line", SHARED, "GET /", set(proven(), "x-auth-username", "alice\r\n root"), Refused);
+    t.h1("a folded line by TAB", SHARED, "GET /", set(proven(), "x-auth-username", "alice\r\n\troot"), Refused);
+    t.both("a space after the name", SHARED, "GET /", with(proven(), "x-auth-username ", "root"), Refused);
+    t.both("a TAB after the name", SHARED, "GET /", with(proven(), "x-auth-username\t", "root"), Refused);
+    t.both("a NUL after the name", SHARED, "GET /", with(proven(), "x-auth-username\0", "root"), Refused);
+    t.both("an empty name", SHARED, "GET /", with(proven(), "", "root"), Refused);
+}
+
+/// Tokens of a client's own never arrive.
+fn token_header(t: &mut Table) {
+    let none = "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJpbnRlcm5hbC1yb290In0.";
+    let none_in_capitals = "Bearer eyJhbGciOiJOT05FIn0.eyJzdWIiOiJpbnRlcm5hbC1yb290In0.";
+    for (what, name, value) in [
+        ("a token with alg none", "authorization", none),
+        ("a token with alg NONE", "authorization", none_in_capitals),
+        ("a password", "authorization", "Basic cm9vdDpyb290"),
+        ("an empty token", "authorization", ""),
+        ("half a bearer", "authorization", "Bearer"),
+    ] {
+        for gateway in [SHARED, FORWARD] {
+            t.both(&format!("{what} after a proof"), gateway, "GET /", with(proven(), name, value), HONEST);
+            t.both(&format!("{what} before a proof"), gateway, "GET /", before(proven(), name, value), HONEST);
+        }
+        t.both(what, PASS, "GET /", lines(&[(name, value)]), Passed);
+        t.both(what, SHARED, "GET /", lines(&[(name, value)]), Denied(IdentityMissing));
+        t.both(
+            &format!("{what} and an identity"),
+            SHARED,
+            "GET /",
+            with(alice(), name, value),
+            Denied(IdentityUntrusted),
+        );
+    }
+    let twice = with(before(proven(), "authorization", none), "authorization", none);
+    t.both("two tokens", SHARED, "GET /", twice, HONEST);
+    t.both("two tokens", PASS, "GET /", lines(&[("authorization", none), ("authorization", none)]), Passed);
+    t.h1("a token in upper case", SHARED, "GET /", with(proven(), "AUTHORIZATION", none), HONEST);
+    t.h2("a token in upper case", SHARED, "GET /", with(proven(), "AUTHORIZATION", none), Refused);
+    t.both("a proof of nothing", PASS, "GET /", lines(&[("x-auth-proof", PROOF)]), Passed);
+    t.both("two proofs of nothing", PASS, "GET /", lines(&[("x-auth-proof", PROOF), ("x_auth_proof", "x")]), Passed);
+}
+
+/// Request smuggling: whatever is behind the request must not be taken for another one.
+fn framing(t: &mut Table) {
+    const INNER: &str =
+        "0\r\n\r\nGET / HTTP/1.1\r\nhost: test\r\nx-case: smuggled\r\nauthorization: Bearer forged\r\n\r\n";
+    for (what, fields) in [
+        ("two lengths", &[("content-length", "5"), ("content-length", "6")][..]),
+        ("a list of lengths", &[("content-length", "5, 6")]),
+        ("a signed length", &[("content-length", "+5")]),
+        ("a negative length", &[("content-length", "-5")]),
+        ("a length beyond 64 bits", &[("content-length", "18446744073709551621")]),
+        ("a length, then chunks", &[("content-length", "5"), ("transfer-encoding", "chunked")]),
+        ("chunks, then a length", &[("transfer-encoding", "chunked"), ("content-length", "5")]),
+        ("chunks in other words", &[("transfer-encoding", "xchunked")]),
+        ("chunks that are not last", &[("transfer-encoding", "chunked, identity")]),
+        ("chunks and a length under an alias", &[("transfer-encoding", "chunked"), ("content-length ", "5")]),
+    ] {
+        t.h1(what, SHARED, "POST /", [proven(), lines(fields)].concat(), Refused).body = INNER;
+        t.h1(what, PASS, "POST /", lines(fields), Refused).body = INNER;
+    }
+    t.h1("a request behind a denied one", SHARED, "GET /", alice(), Denied(IdentityUntrusted)).body =
+        "GET / HTTP/1.1\r\nhost: test\r\nx-case: smuggled\r\nx-auth-username: root\r\n\r\n";
+    t.h1(
+        "a request behind the chunks of a denied one",
+        SHARED,
+        "POST /",
+        with(alice(), "transfer-encoding", "chunked"),
+        Denied(IdentityUntrusted),
+    )
+    .body = INNER;
+    t.h1(
+        "a request inside the body of a denied one",
+        SHARED,
+        "POST /",
+        with(alice(), "content-length", INNER.len().to_string()),
+        Denied(IdentityUntrusted),
+    )
+    .body = INNER;
+    t.h1(
+        "a request inside the body of a proven one",
+        SHARED,
+        "POST /",
+        with(proven(), "content-length", INNER.len().to_string()),
+        HONEST,
+    )
+    .body = INNER;
+    t.h1(
+        "a chunk of no size",
+        SHARED,
+        "POST /",
+        with(alice(), "transfer-encoding", "chunked"),
+        Denied(IdentityUntrusted),
+    )
+    .body = "zz\r\n";
+    t.h2("two lengths", SHARED, "GET /", with(with(proven(), "content-length", "0"), "content-length", "6"), Refused);
+    t.h2("a length of what is not there", SHARED, "GET /", with(proven(), "content-length", "60"), Refused);
+    t.h2("chunks", SHARED, "GET /", with(proven(), "transfer-encoding", "chunked"), Refused);
+    t.h2(
+        "an upgrade by header",
+        SHARED,
+        "GET /",
+        with(with(proven(), "connection", "upgrade"), "upgrade", "websocket"),
+        Refused,
+    );
+    t.h2("keep-alive", SHARED, "GET /", with(alice(), "keep-alive", "1"), Refused);
+}
+
+/// No target and no method makes an identity proven.
+fn targets(t: &mut Table) {
+    for target in [
+        "//",
+        "/../",
+        "/./",
+        "/a/../healthz",
+        "/%2e%2e/",
+        "/%2fhealthz",
+        "/;x",
+        "/healthz;a=b",
+        "/\\healthz",
+        "/%5c",
+        "/%00",
+        "/?",
+        "/%ff",
+        "*",
+    ] {
+        let expected = Denied(IdentityUntrusted);
+        t.both(
+            &format!("{target} without proof"),
+            PASS,
+            &format!("GET {target}"),
+            alice(),
+            if target == "*" { Refused } else { expected },
+        );
+        t.both(
+            &format!("{target} by a signature of /"),
+            SIGNED,
+            &format!("GET {target}"),
+            signed(),
+            if matches!(target, "*") {
+                Refused
+            } else if target == "/?" {
+                HONEST
+            } else {
+                expected
+            },
+        );
+    }
+    t.h1("an absolute target without proof", SHARED, "GET http://test/", alice(), Denied(IdentityUntrusted));
+    t.h1("an absolute target at another host", SIGNED, "GET http://elsewhere/", signed(), Denied(IdentityUntrusted));
+    t.h1("an absolute target of another scheme", SIGNED, "GET https://test/", signed(), Denied(IdentityUntrusted));
+    t.h1("an absolute target with a user", SIGNED, "GET http://root@test/", signed(), Refused);
+    t.h1("OPTIONS * without proof", SHARED, "OPTIONS *", alice(), Refused);
+    t.both("a method in lower case", SIGNED, "get /", signed(), Refused);
+    t.both("a method that nobody knows", SHARED, "ROOT /", alice(), Refused);
+}
+
+fn upgrades_and_trailers(t: &mut Table) {
+    let websocket = |headers| [headers, lines(&[("connection", "upgrade"), ("upgrade", "websocket")])].concat();
+    t.h1("a WebSocket without proof", SHARED, "GET /", websocket(alice()), Denied(IdentityUntrusted));
+    t.h1(
+        "a WebSocket with a forged token",
+        SHARED,
+        "GET /",
+        websocket(with(proven(), "authorization", "Bearer forged")),
+        HONEST,
+    );
+    t.h1(
+        "a WebSocket with a forged token",
+        PASS,
+        "GET /",
+        websocket(lines(&[("authorization", "Bearer forged")])),
+        Passed,
+    );
+    t.h1(
+        "an upgrade to h2c without proof",
+        SHARED,
+        "GET /",
+        [
+            alice(),
+            lines(&[("connection", "upgrade, http2-settings"), ("upgrade", "h2c"), ("http2-settings", "AAMAAABk")]),
+        ]
+        .concat(),
+        Refused,
+    );
+    t.both("CONNECT without proof", SHARED, "CONNECT test:80", alice(), Denied(IdentityUntrusted));
+    t.both(
+        "CONNECT with a forged token",
+        SHARED,
+        "CONNECT test:80",
+        with(proven(), "authorization", "Bearer forged"),
+        HONEST,
+    );
+    t.both("CONNECT by a signature of GET", SIGNED, "CONNECT test:80", signed(), Denied(IdentityUntrusted));
+    let extended: &[_] = &[
+        (":method", "CONNECT"),
+        (":protocol", "websocket"),
+        (":scheme", "http"),
+        (":path", "/"),
+        (":authority", "test"),
+    ];
+    t.pseudo("an extended CONNECT without proof", extended, alice(), Denied(IdentityUntrusted));
+    t.pseudo(
+        "an extended CONNECT with a duplicate",
+        extended,
+        with(proven(), "x-auth-username", "root"),
+        Denied(IdentityMalformed),
+    );
+    t.pseudo(
+        "an extended CONNECT with a forged token",
+        extended,
+        with(proven(), "authorization", "Bearer forged"),
+        HONEST,
+    );
+    for name in [&NAMES[..], &["x-auth-proof", "authorization"]].concat() {
+        for spelling in [name.to_owned(), name.replace('-', "_"), name.replace('-', ".")] {
+            let trailer = with(Lines::new(), &spelling, "root");
+            t.trailers(&format!("{spelling} in the trailers"), FORWARD, proven(), &trailer, HONEST);
+            t.trailers(&format!("{spelling} in the trailers"), PASS, Lines::new(), &trailer, Passed);
+        }
+    }
+    t.trailers("the identity in the trailers alone", SHARED, Lines::new(), &proven(), Denied(IdentityMissing));
+    t.trailers(
+        "the proof in the trailers",
+        SHARED,
+        alice(),
+        &lines(&[("x-auth-proof", PROOF)]),
+        Denied(IdentityUntrusted),
+    );
+    t.trailers("\\xff in the trailers", SHARED, proven(), &with(Lines::new(), "x-auth-username", b"\xff"), HONEST);
+    t.h2("a pseudo-header in the trailers", SHARED, "POST /", alice(), Denied(IdentityUntrusted)).trailers =
+        lines(&[(":path", "/")]);
+}
+
+fn pseudo_headers(t: &mut Table) {
+    let get: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")];
+    let and = |name, value| [&get[..], &[(name, value)]].concat();
+    for (name, value) in [(":path", "/admin"), (":method", "POST"), (":authority", "evil"), (":scheme", "https")] {
+        t.pseudo(&format!("two {name}"), &and(name, value), proven(), Refused);
+    }
+    t.pseudo("a pseudo-header of our name", &and(":x-auth-username", "root"), proven(), Refused);
+    t.pseudo("the status of a reply", &and(":status", "200"), proven(), Refused);
+    t.pseudo("no path", &[get[0], get[1], get[3]], proven(), Refused);
+    t.pseudo("an empty path", &[get[0], get[1], (":path", ""), get[3]], proven(), Refused);
+    t.pseudo("no method", &get[1..], proven(), Refused);
+    t.pseudo(
+        "a path that holds a request line",
+        &[get[0], get[1], (":path", "/ HTTP/1.1\r\nx-auth-username: root\r\n"), get[3]],
+        proven(),
+        Refused,
+    );
+    t.pseudo(
+        "a method that holds a request line",
+        &[(":method", "GET / HTTP/1.1\r\nx: y"), get[1], get[2], get[3]],
+        proven(),
+        Refused,
+    );
+    t.pseudo(
+        "an authority that holds a line",
+        &[get[0], get[1], get[2], (":authority", "test\r\nx-auth-username: root")],
+        proven(),
+        Refused,
+    );
+    t.pseudo("no pseudo-header", &[], proven(), Refused);
+    t.pseudo("a pseudo-header after the headers", &get[..3], with(proven(), ":authority", "test"), Refused);
+}
+
+/// A signature is good for the one request that it was made for, by the key that made it.
+fn signatures(t: &mut Table) {
+    let untrusted = Denied(IdentityUntrusted);
+    let key = r#";keyid="gw-1""#;
+    let mut both = |name: &str, line: &str, headers: Lines| t.both(name, SIGNED, line, headers, untrusted);
+    both("replayed by another method", "DELETE /", signed());
+    both("replayed by HEAD", "HEAD /", signed());
+    both("replayed at another path", "GET /admin", signed());
+    both("replayed with a query", "GET /?admin=1", signed());
+    both("made for another host", "GET /", signed_for(r#""@authority": elsewhere"#));
+    both("made for another port", "GET /", signed_for(r#""@authority": test:8080"#));
+    both("made for another path", "GET /", signed_for(r#""@path": /admin"#));
+    both("made for another scheme", "GET /", signed_for(r#""@scheme": https"#));
+    both("made for another query", "GET /", signed_for(r#""@query": ?a=b"#));
+    both("made for another user", "GET /", signed_for(r#""x-auth-username": bob"#));
+    for name in NAMES {
+        both(&format!("{name} changed or added"), "GET /", set(signed(), name, "root"));
+    }
+    for name in ["x-auth-username", "x-auth-realm", "x-auth-roles", "signature", "signature-input"] {
+        both(&format!("{name} dropped"), "GET /", without(signed(), name));
+    }
+    both("the first key under the second's name", "GET /", signed_as(BASE, r#";keyid="gw-2""#, GW_1));
+    both("a key of no name", "GET /", signed_as(BASE, "", GW_1));
+    both("an unknown keyid", "GET /", signed_as(BASE, r#";keyid="gw-3""#, GW_1));
+    both("an empty keyid", "GET /", signed_as(BASE, r#";keyid="""#, GW_1));
+    both("signed by the signing secret", "GET /", signed_as(BASE, key, SIGNING_SECRET));
+    both("signed by the proof", "GET /", signed_as(BASE, key, PROOF));
+    both("signed by the keyid", "GET /", signed_as(BASE, key, "gw-1"));
+    let algorithm = |alg: &str| {
+        let mut headers = signed();
+        let input = headers.iter_mut().find(|(name, _)| name == "signature-input").unwrap();
+        input.1.extend(format!(r#";alg="{alg}""#).bytes());
+        headers
+    };
+    for alg in ["none", "NONE", "", "hmac-sha512", "rsa-v1_5-sha256", "ed25519", "HMAC-SHA256"] {
+        both(&format!("alg {alg:?}"), "GET /", algorithm(alg));
+    }
+    both("no MAC", "GET /", set(signed(), "signature", "gw=::"));
+    both("a MAC of nothing", "GET /", set(signed(), "signature", "gw=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"));
+    both("a MAC as a string", "GET /", set(signed(), "signature", "gw=\"x\""));
+    both("\\xff in the MAC", "GET /", set(signed(), "signature", b"gw=:\xff:"));
+    both(
+        "the MAC of another label",
+        "GET /",
+        [alice(), sign("a", BASE, key, GW_1)[..1].to_vec(), sign("b", BASE, key, GW_1)[1..].to_vec()].concat(),
+    );
+    let covers = |skipped: &str| BASE.iter().copied().filter(|line| !line.contains(skipped)).collect::<Vec<_>>();
+    for skipped in ["@method", "@authority", "@path", "@scheme", "@query", "username", "realm", "roles"] {
+        both(&format!("{skipped} is not covered"), "GET /", signed_as(&covers(skipped), key, GW_1));
+    }
+    // Two signatures that each cover a half prove nothing together.
+    let halves = [sign("a", &covers("username"), key, GW_1), sign("b", &covers("realm"), key, GW_1)].concat();
+    both("two labels of a half each", "GET /", [alice(), halves].concat());
+    let five: Lines =
+        (0..5).flat_map(|n| sign(&format!("l{n}"), BASE, key, if n == 4 { GW_1 } else { GW_2 })).collect();
+    both("the good one behind four bad ones", "GET /", [alice(), five].concat());
+    // Beside the gateway's own label, a client's neither helps nor harms, and goes on as its own.
+    let beside = [signed(), sign("gw", BASE, key, "a secret of the attacker's own, 32 bytes")].concat();
+    both("the label again with another MAC", "GET /", beside);
+    t.both(
+        "an alias of signature-input",
+        SIGNED,
+        "GET /",
+        with(signed(), "signature_input", "gw=()"),
+        Denied(IdentityMalformed),
+    );
+    t.both(
+        "an alias of the signed username",
+        SIGNED,
+        "GET /",
+        with(signed(), "x_auth_username", "root"),
+        Denied(IdentityMalformed),
+    );
+    t.both(
+        "the signed username again",
+        SIGNED,
+        "GET /",
+        with(signed(), "x-auth-username", "root"),
+        Denied(IdentityMalformed),
+    );
+    t.both(
+        "a forged token beside a signature",
+        SIGNED,
+        "GET /",
+        with(signed(), "authorization", "Bearer forged"),
+        HONEST,
+    );
+    let failing = [sign("a", BASE, key, GW_2), signed()].concat();
+    t.both("a failing label beside the good one", SIGNED, "GET /", failing, HONEST);
+    t.h2("made for http, sent as https", SIGNED, "GET /", signed(), untrusted).pseudo =
+        Some(lines(&[(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "test")]));
+    t.h2("sent to another host", SIGNED, "GET /", signed(), untrusted).pseudo =
+        Some(lines(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "evil")]));
+    t.h2("sent to another host in Host", SIGNED, "GET /", with(signed(), "host", "evil"), HONEST);
+}
+
+// === the wire ===
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reply {
+    Status(u16, Vec<u8>),
+    Closed,
+}
+
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    stream
+}
+
+/// A closed connection is an answer; silence is not.
+fn answered<T>(read: std::io::Result<T>) -> Option<T> {
+    if let Err(error) = &read {
+        assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "no answer in time");
+    }
+    read.ok()
+}
+
+fn http1_bytes(attack: &Attack) -> Vec<u8> {
+    let mut bytes = format!("{} HTTP/1.1\r\nhost: test\r\nx-case: {}\r\n", attack.line, attack.name).into_bytes();
+    let mut write = |headers: &Lines| {
+        for (name, value) in headers {
+            bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        }
+    };
+    write(&attack.headers);
+    if !attack.trailers.is_empty() {
+        write(&lines(&[("transfer-encoding", "chunked\r\n\r\n2\r\nhi\r\n0")]));
+        write(&attack.trailers);
+    }
+    bytes.extend(b"\r\n");
+    bytes.extend(attack.body.bytes());
+    bytes
+}
+
+fn read_http1(stream: &mut impl BufRead, is_head: bool) -> Option<Reply> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if answered(stream.read_line(&mut head))? == 0 {
+            return None;
+        }
+    }
+    let status = head.split(' ').nth(1)?.parse().ok()?;
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+    let mut body = vec![0; if is_head { 0 } else { length }];
+    answered(stream.read_exact(&mut body))?;
+    Some(Reply::Status(status, body))
+}
+
+/// HTTP/2 by hand (RFC 9113): a library would not let the attacks out.
+struct Http2 {
+    stream: TcpStream,
+}
+
+impl Http2 {
+    const DATA: u8 = 0;
+    const HEADERS: u8 = 1;
+    const RESET: u8 = 3;
+    const SETTINGS: u8 = 4;
+    const GO_AWAY: u8 = 7;
+    const CONTINUATION: u8 = 9;
+    const END_STREAM: u8 = 1;
+    const END_HEADERS: u8 = 4;
+
+    fn connect(port: u16) -> Self {
+        let mut http2 = Self { stream: connect(port) };
+        let _ = http2.stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        // No dynamic table, so that a status is an index or a literal.
+        http2.frame(Self::SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]);
+        http2
+    }
+
+    /// What cannot be written is noticed when reading.
+    fn frame(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let _ = self.stream.write_all(&[&length[1..], &[kind, flags], &id.to_be_bytes(), payload].concat());
+    }
+
+    /// Literals that are never indexed and not compressed (RFC 7541, section 6.2.3), so that any byte can be sent.
+    fn headers(&mut self, id: u32, fields: &Lines, end_stream: bool) {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            block.push(0x10);
+            for string in [name.as_bytes(), value] {
+                let mut rest = string.len();
+                if rest < 127 {
+                    block.push(u8::try_from(rest).unwrap());
+                } else {
+                    block.push(127);
+                    rest -= 127;
+                    while rest >= 128 {
+                        block.push(u8::try_from(rest % 128 + 128).unwrap());
+                        rest /= 128;
+                    }
+                    block.push(u8::try_from(rest).unwrap());
+                }
+                block.extend(string);
+            }
+        }
+        let chunks: Vec<_> = if block.is_empty() { vec![&block[..]] } else { block.chunks(16_384).collect() };
+        for (index, chunk) in chunks.iter().enumerate() {
+            let kind = if index == 0 { Self::HEADERS } else { Self::CONTINUATION };
+            let end_stream = if index == 0 && end_stream { Self::END_STREAM } else { 0 };
+            let end_headers = if index + 1 == chunks.len() { Self::END_HEADERS } else { 0 };
+            self.frame(kind, end_stream | end_headers, id, chunk);
+        }
+    }
+
+    fn send(&mut self, id: u32, attack: &Attack) {
+        let (method, target) = attack.line.split_once(' ').unwrap();
+        let pseudo = attack.pseudo.clone().unwrap_or_else(|| match method {
+            "CONNECT" => lines(&[(":method", method), (":authority", target)]),
+            _ => lines(&[(":method", method), (":scheme", "http"), (":path", target), (":authority", "test")]),
+        });
+        let case = lines(&[("x-case", &attack.name)]);
+        let is_connect = pseudo.iter().any(|(_, value)| value == b"CONNECT");
+        self.headers(id, &[pseudo, case, attack.headers.clone()].concat(), attack.trailers.is_empty() && !is_connect);
+        if !attack.trailers.is_empty() {
+            self.frame(Self::DATA, 0, id, b"hi");
+            self.headers(id, &attack.trailers, true);
+        }
+    }
+
+    /// The replies to these streams. A CONNECT that succeeds has no end.
+    fn replies(mut self, ids: &[u32]) -> BTreeMap<u32, Reply> {
+        let mut open: BTreeMap<u32, Reply> = ids.iter().map(|id| (*id, Reply::Closed)).collect();
+        let mut done = BTreeMap::new();
+        while !open.is_empty() {
+            let mut head = [0; 9];
+            if answered(self.stream.read_exact(&mut head)).is_none() {
+                break;
+            }
+            let [a, b, c, kind, flags, id @ ..] = head;
+            let mut payload = vec![0; usize::try_from(u32::from_be_bytes([0, a, b, c])).unwrap()];
+            if answered(self.stream.read_exact(&mut payload)).is_none() || kind == Self::GO_AWAY {
+                break;
+            }
+            let id = u32::from_be_bytes(id);
+            if kind == Self::SETTINGS && flags == 0 {
+                self.frame(Self::SETTINGS, 1, 0, &[]);
+            }
+            let Some(reply) = open.get_mut(&id) else { continue };
+            let mut is_done = kind == Self::RESET;
+            match (kind, &mut *reply) {
+                (Self::HEADERS, Reply::Closed) => {
+                    let status = read_status(&payload);
+                    *reply = Reply::Status(status, Vec::new());
+                    is_done |= status == 200 && flags & Self::END_STREAM == 0 && false;
+                }
+                (Self::DATA, Reply::Status(_, body)) => body.extend(payload),
+                _ => {}
+            }
+            let is_ended = matches!(kind, Self::HEADERS | Self::DATA) && flags & Self::END_STREAM != 0;
+            // Of a reply that goes on without end, the status is enough.
+            let is_tunnel = matches!(reply, Reply::Status(200, body) if body.is_empty()) && kind == Self::HEADERS;
+            if is_done || is_ended || is_tunnel {
+                done.extend(open.remove_entry(&id));
+            }
+        }
+        done.extend(open);
+        done
+    }
+}
+
+/// The `:status` at the beginning of a header block (RFC 7541, section 6 and appendices A and B).
+fn read_status(block: &[u8]) -> u16 {
+    let block = &block[block.iter().take_while(|&&byte| byte & 0xe0 == 0x20).count()..];
+    match block[0] {
+        index @ 0x88..=0x8e => [200, 204, 206, 304, 400, 404, 500][usize::from(index - 0x88)],
+        0x48 | 0x08 | 0x18 => {
+            let length = usize::from(block[1] & 0x7f);
+            let value = &block[2..2 + length];
+            if block[1] & 0x80 == 0 {
+                return std::str::from_utf8(value).unwrap().parse().unwrap();
+            }
+            // Digits take 5 bits up to 2, and 6 bits from 3 on.
+            let mut bits = value.iter().flat_map(|byte| (0..8).rev().map(move |bit| u16::from(byte >> bit & 1)));
+            let mut digit = || {
+                let five = (0..5).fold(0, |code, _| code << 1 | bits.next().unwrap());
+                if five < 3 { five } else { (five << 1 | bits.next().unwrap()) - 0b01_1001 + 3 }
+            };
+            digit() * 100 + digit() * 10 + digit()
+        }
+        first => panic!("no status begins with {first:#x}"),
+    }
+}
+
+// === the judge ===
+
+struct World {
+    envoy: Envoy,
+    upstream: Upstream,
+    /// Values that must not be in the filter's log lines.
+    sent: Vec<Vec<u8>>,
+}
+
+impl World {
+    fn exchange(&mut self, attack: &Attack) -> Reply {
+        self.sent.extend(attack.headers.iter().chain(&attack.trailers).map(|(_, value)| value.clone()));
+        let port = self.envoy.port(attack.gateway);
+        match attack.protocol {
+            Protocol::Http1 => {
+                let mut stream = connect(port);
+                let _ = stream.write_all(&http1_bytes(attack));
+                let is_head = attack.line.starts_with("HEAD");
+                read_http1(&mut BufReader::new(stream), is_head).unwrap_or(Reply::Closed)
+            }
+            Protocol::Http2 => {
+                let mut http2 = Http2::connect(port);
+                http2.send(1, attack);
+                http2.replies(&[1]).remove(&1).unwrap()
+            }
+        }
+    }
+
+    fn check(&mut self, attack: &Attack) {
+        let reply = self.exchange(attack);
+        let honest = honest(attack.gateway);
+        let after = self.exchange(&honest);
+        // After the honest request, so that what comes late is seen as well.
+        let mut arrived = self.upstream.take_all();
+        assert!(matches!(after, Reply::Status(200, _)), "the worker no longer issues: {after:?}");
+        check_issued(
+            &arrived.remove(&honest.name).expect("the honest request arrived"),
+            honest.gateway,
+            "alice",
+            &["reader"],
+        );
+        match attack.expected {
+            Denied(code) => {
+                assert_eq!(arrived.len(), 0, "it reached the service: {arrived:?}");
+                let body = if attack.line.starts_with("HEAD") { "" } else { code.body() };
+                assert_eq!(reply, Reply::Status(code.status(), body.as_bytes().to_vec()));
+            }
+            Refused => {
+                assert_eq!(arrived.len(), 0, "it reached the service: {arrived:?}");
+                assert!(matches!(reply, Reply::Status(400..500, _) | Reply::Closed), "{reply:?}");
+            }
+            Issued(username, roles) => {
+                let message = arrived.remove(&attack.name).unwrap_or_else(|| panic!("it did not arrive: {reply:?}"));
+                check_issued(&message, attack.gateway, username, roles);
+                assert_eq!(arrived.len(), 0, "more reached the service: {arrived:?}");
+            }
+            Passed => {
+                let message = arrived.remove(&attack.name).unwrap_or_else(|| panic!("it did not arrive: {reply:?}"));
+                assert_eq!(ours(&message), []);
+                assert_eq!(arrived.len(), 0, "more reached the service: {arrived:?}");
+            }
+        }
+    }
+
+    /// Requests of two identities and of a liar, one after the other on one connection.
+    fn check_mix(&mut self, protocol: Protocol) {
+        let requests: Vec<_> = (0..60).map(|n| mixed(n, protocol)).collect();
+        let port = self.envoy.port(SHARED);
+        let replies: Vec<_> = match protocol {
+            Protocol::Http1 => {
+                let mut reader = BufReader::new(connect(port));
+                let exchange = |request| {
+                    reader.get_mut().write_all(&http1_bytes(request)).unwrap();
+                    read_http1(&mut reader, false).expect("a reply")
+                };
+                requests.iter().map(exchange).collect()
+            }
+            Protocol::Http2 => {
+                let mut http2 = Http2::connect(port);
+                let ids: Vec<_> = (0..60).map(|n| 2 * n + 1).collect();
+                ids.iter().zip(&requests).for_each(|(id, request)| http2.send(*id, request));
+                http2.replies(&ids).into_values().collect()
+            }
+        };
+        let mut arrived = self.upstream.take_all();
+        for (request, reply) in requests.iter().zip(replies) {
+            match request.expected {
+                Issued(username, roles) => {
+                    check_issued(&arrived.remove(&request.name).expect("it arrived"), SHARED, username, roles);
+                }
+                _ => assert!(matches!(reply, Reply::Status(401, _)), "{reply:?}"),
+            }
+        }
+        assert_eq!(arrived.len(), 0, "more reached the service: {arrived:?}");
+    }
+
+    /// Nothing panicked, and nothing that was sent is in a line of the filter's.
+    fn check_log(&self) {
+        let log = self.envoy.log();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("[wasm]") && line.contains("wasm log")).collect();
+        assert!(!lines.is_empty(), "the filter logs at debug level");
+        assert!(!log.contains("panicked"), "the filter panicked");
+        // Not the short ones, which are in words of the log such as `identity`.
+        let is_telling = |value: &&Vec<u8>| value.len() > 8;
+        let values: std::collections::BTreeSet<_> = self.sent.iter().filter(is_telling).collect();
+        let names = [&NAMES[..], &["x-auth-proof", "authorization", "close, x-auth-realm"]].concat();
+        for line in lines {
+            assert!(!line.contains("alice"), "{line}");
+            for value in values.iter().filter_map(|value| std::str::from_utf8(value).ok()) {
+                assert!(names.contains(&value) || !line.contains(value), "{value:?} in {line}");
+            }
+        }
+    }
+}
+
+/// A request that must be served, on the worker that just saw an attack.
+fn honest(gateway: &'static str) -> Attack {
+    let (gateway, headers) = match gateway {
+        SIGNED => (SIGNED, signed()),
+        // All gateways share the worker, and nothing is proven here.
+        EVIDENCE => (SHARED, proven()),
+        _ => (gateway, proven()),
+    };
+    let mut table = Table::default();
+    table.h1("honest", gateway, "GET /", headers, HONEST);
+    table.0.remove(0)
+}
+
+fn mixed(n: u32, protocol: Protocol) -> Attack {
+    let bob = || set(set(proven(), "x-auth-username", "bob"), "x-auth-roles", "writer");
+    let (headers, expected) = match n % 3 {
+        0 => (proven(), HONEST),
+        1 => (bob(), Issued("bob", &["writer"])),
+        _ => (without(bob(), "x-auth-proof"), Denied(IdentityUntrusted)),
+    };
+    let mut table = Table::default();
+    table.add(protocol, &format!("mixed {n}"), SHARED, "GET /", headers, expected);
+    table.0.remove(0)
+}
+
+/// Every header and trailer that a service could take for one of ours, whatever its spelling.
+fn ours(message: &Message) -> Vec<(&str, &[u8])> {
+    let is_ours = |name: &str| {
+        let folded = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        folded.starts_with("x-auth-") || ["authorization", "signature", "signature-input"].contains(&folded.as_str())
+    };
+    let all = message.headers.iter().chain(&message.trailers);
+    all.filter(|(name, _)| is_ours(name)).map(|(name, value)| (name.as_str(), value.as_slice())).collect()
+}
+
+/// Exactly one token, for exactly this identity, and no other header of ours but those that are forwarded.
+fn check_issued(arrived: &Message, gateway: &str, username: &str, roles: &[&str]) {
+    let token = arrived.value("authorization").expect("a token");
+    let claims = verify(token.strip_prefix("Bearer ").expect("a bearer token"));
+    let expected = json!({
+        "sub": format!("internal-{username}"), "iss": "auth-o-tron.example.com", "exp": claims["exp"],
+        "iat": claims["iat"], "roles": roles, "username": username, "realm": "internal", "attributes": {},
+    });
+    assert_eq!(claims, expected);
+    let mut rest: Vec<_> = ours(arrived).into_iter().filter(|(name, _)| *name != "authorization").collect();
+    rest.sort_unstable();
+    let roles = roles.join(",");
+    let forwarded = [("x-auth-realm", "internal"), ("x-auth-roles", &roles), ("x-auth-username", username)]
+        .map(|(name, value)| (name, value.as_bytes()));
+    assert_eq!(rest, if gateway == FORWARD { &forwarded[..] } else { &[] });
+}
+
+thread_local! {
+    /// The trials run on the main thread, one after the other.
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+fn trial(name: String, check: impl FnOnce(&mut World) + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        WORLD.with_borrow_mut(|world| {
+            let world = world.as_mut().unwrap();
+            // What a failed trial left behind is not this one's.
+            world.upstream.take_all();
+            check(world);
+        });
+        Ok(())
+    })
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // In the order of the table, so that the log is read last.
+    arguments.test_threads = Some(1);
+    let mut trials: Vec<_> =
+        table().into_iter().map(|attack| trial(attack.name.clone(), move |world| world.check(&attack))).collect();
+    for protocol in [Protocol::Http1, Protocol::Http2] {
+        let name = format!("{protocol:?} {SHARED}: two identities and a liar on one connection");
+        trials.push(trial(name, move |world| world.check_mix(protocol)));
+    }
+    trials.push(trial("nothing of a request and no panic in the log".to_owned(), |world| world.check_log()));
+
+    let upstream = Upstream::start();
+    let mut bootstrap = support::gateways(&configurations(), upstream.port);
+    for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
+        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+        manager["http2_protocol_options"] = json!({"allow_connect": true});
+    }
+    let envoy = Envoy::start(&bootstrap);
+    WORLD.set(Some(World { envoy, upstream, sent: Vec::new() }));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Stops Envoy.
+    WORLD.take();
+    conclusion.exit_code()
+}
