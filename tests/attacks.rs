@@ -872,6 +872,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 fn connect(port: u16) -> TcpStream {
     let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    // Frames are written one by one.
+    stream.set_nodelay(true).unwrap();
     stream
 }
 
@@ -1007,12 +1009,10 @@ impl Http2 {
                 self.frame(Self::SETTINGS, 1, 0, &[]);
             }
             let Some(reply) = open.get_mut(&id) else { continue };
-            let mut is_done = kind == Self::RESET;
+            let is_reset = kind == Self::RESET;
             match (kind, &mut *reply) {
                 (Self::HEADERS, Reply::Closed) => {
-                    let status = read_status(&payload);
-                    *reply = Reply::Status(status, Vec::new());
-                    is_done |= status == 200 && flags & Self::END_STREAM == 0 && false;
+                    *reply = Reply::Status(read_status(&payload), Vec::new());
                 }
                 (Self::DATA, Reply::Status(_, body)) => body.extend(payload),
                 _ => {}
@@ -1020,7 +1020,7 @@ impl Http2 {
             let is_ended = matches!(kind, Self::HEADERS | Self::DATA) && flags & Self::END_STREAM != 0;
             // Of a reply that goes on without end, the status is enough.
             let is_tunnel = matches!(reply, Reply::Status(200, body) if body.is_empty()) && kind == Self::HEADERS;
-            if is_done || is_ended || is_tunnel {
+            if is_reset || is_ended || is_tunnel {
                 done.extend(open.remove_entry(&id));
             }
         }
