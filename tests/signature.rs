@@ -10,10 +10,12 @@ use auth_o_tron_envoy::{
     trust::signature::{Key, MAX_BASE_BYTES, MAX_FIELD_BYTES, MAX_LABELS, Signature},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
 use httpsig::prelude::{
     HttpSignatureBase, HttpSignatureParams, SharedKey, SigningKey, message_component::HttpMessageComponent,
 };
 use serde_json::{Value, json};
+use sha2::Sha256;
 use support::signature_fields as fields;
 
 const NOW: i64 = 1_704_063_600;
@@ -295,6 +297,27 @@ fn a_signature_that_does_not_cover_what_it_must_proves_nothing() {
         let input = value(&good, "signature-input").replace(from, to);
         check_denied(name, &set(good.clone(), "signature-input", &input), Code::IdentityUntrusted);
     }
+}
+
+/// What no honest implementation would sign, with the right MAC all the same: so it is not the MAC that refuses it.
+#[test]
+fn a_right_mac_over_what_is_not_supported_proves_nothing() {
+    let names = r#""@method" "@authority" "@path" "x-auth-username" "x-auth-realm""#;
+    let sign = |more_lines: &str, components: &str, more_headers: &[(&str, &str)]| {
+        let input = format!("({components}){}", params(NOW));
+        let base = format!("{}\n{more_lines}\"@signature-params\": {input}", LINES.join("\n"));
+        let mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap().chain_update(base).finalize().into_bytes();
+        let headers = with(request(), "signature-input", &format!("s={input}"));
+        let headers = with(headers, "signature", &format!("s=:{}:", STANDARD.encode(mac)));
+        more_headers.iter().fold(headers, |headers, (name, value)| with(headers, name, value))
+    };
+    check_proves("the control", &sign("", names, &[]));
+    check_proves("the control with a field", &sign("\"x\": a\n", &format!(r#"{names} "x""#), &[("x", "a")]));
+    let twice = sign("\"@path\": /orders\n", &format!(r#"{names} "@path""#), &[]);
+    check_denied("a component twice", &twice, Code::IdentityUntrusted);
+    check_denied("a parameter", &sign("", &format!("{names};bs"), &[]), Code::IdentityUntrusted);
+    let forged = sign("\"x\": a\n\"y\": b\n", &format!(r#"{names} "x""#), &[("x", "a\n\"y\": b")]);
+    check_denied("a line break in a field", &forged, Code::IdentityUntrusted);
 }
 
 /// A signature is no use on any other request.
