@@ -2,7 +2,10 @@
 
 mod support;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    process::Command,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use auth_o_tron_envoy::rejection::Code;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -139,6 +142,41 @@ fn peer_without_the_native_filter_is_unknown() {
     });
     denied(world.send(ALICE), Code::IdentityUntrusted);
     denied(world.send(&[ALICE, &[("x-forwarded-for", "10.9.9.9")]].concat()), Code::IdentityUntrusted);
+}
+
+// === signature ===
+
+/// The header lines of `envoy/sign.py`, the authenticator's side, for a request of `method` to `path`.
+fn signed(method: &str, path: &str) -> Vec<(String, String)> {
+    let mut command = Command::new("python3");
+    command.arg(support::top().join("envoy/sign.py")).args([method, &format!("http://test{path}")]);
+    command.args(ALICE.iter().map(|(name, value)| format!("{name}: {value}")));
+    let output = command.env("AUTHENTICATOR_SECRET", "demo-signing-key-of-the-authenticator").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let split = |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned())).unwrap();
+    lines.lines().map(split).collect()
+}
+
+fn borrowed(lines: &[(String, String)]) -> Vec<(&str, &str)> {
+    lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+#[test]
+fn signature_of_the_authenticator_is_good_for_its_request_only() {
+    let world = World::start("signature.yaml", |_| {});
+    let good = signed("GET", "/");
+    let (reply, arrived) = world.send(&borrowed(&good));
+    let arrived = arrived.expect("it arrived");
+    assert!(arrived.value("signature").is_none() && arrived.value("signature-input").is_none());
+    assert_eq!(issued((reply, Some(arrived)))["sub"], "internal-alice");
+
+    denied(world.send(ALICE), Code::IdentityUntrusted);
+    for other in [signed("POST", "/"), signed("GET", "/elsewhere")] {
+        denied(world.send(&borrowed(&other)), Code::IdentityUntrusted);
+    }
+    let more = [borrowed(&good), vec![("x-auth-roles", "admin")]].concat();
+    denied(world.send(&more), Code::IdentityUntrusted);
 }
 
 // === several entries ===
