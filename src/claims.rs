@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::{
     config::ScopesForm,
@@ -10,7 +12,7 @@ use crate::{
 };
 
 /// What every token of a configuration has in common.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ClaimSet {
     /// The `iss` claim.
     pub issuer: String,
@@ -20,6 +22,23 @@ pub struct ClaimSet {
     pub lifetime: i64,
     /// How `scopes` is written.
     pub scopes: ScopesForm,
+    /// Whether every token has a `jti`.
+    pub has_id: bool,
+    /// Further claims, of none of the names in [`RESERVED`].
+    pub extra: Map<String, Value>,
+}
+
+/// The claims that `claims.extra` cannot set: those of the documented token, and the rest of RFC 7519, section 4.1.
+pub const RESERVED: &[&str] =
+    &["sub", "iss", "aud", "exp", "nbf", "iat", "jti", "roles", "username", "realm", "scopes", "attributes"];
+
+/// Why claims cannot be written. No identity that was read from headers causes it.
+#[derive(Debug)]
+pub enum ClaimsError {
+    /// JSON cannot hold them.
+    Json(serde_json::Error),
+    /// The system has no random numbers for `jti`.
+    Random(getrandom::Error),
 }
 
 /// RFC 7519's claims and Auth-O-Tron's own; fields are written in this order.
@@ -37,12 +56,19 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     scopes: Option<ScopesClaim<'a>>,
     attributes: &'a Attributes<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
 }
 
-/// `{realm}-{username}`.
-struct Subject<'a> {
-    realm: &'a str,
-    username: &'a str,
+/// The `sub` claim: `{realm}-{username}`.
+#[derive(Debug)]
+pub struct Subject<'a> {
+    /// The realm that authenticated the user.
+    pub realm: &'a str,
+    /// The authenticated username.
+    pub username: &'a str,
 }
 
 impl fmt::Display for Subject<'_> {
@@ -65,30 +91,41 @@ enum ScopesClaim<'a> {
     Map(&'a BTreeMap<String, Vec<String>>),
 }
 
+/// 128 random bits in base64url (RFC 7519, section 4.1.7 asks for a negligible chance of a collision).
+fn token_id() -> Result<String, getrandom::Error> {
+    let mut bits = [0; 16];
+    getrandom::fill(&mut bits)?;
+    Ok(URL_SAFE_NO_PAD.encode(bits))
+}
+
 impl ClaimSet {
-    /// The claims about `identity` at `now`, as JSON. Both `now` and `expiry`, the user's own, are epoch seconds.
+    /// When a token of `now` expires: no later than the user's own expiry. All are epoch seconds.
+    #[must_use]
+    pub fn expiry(&self, own: Option<i64>, now: i64) -> i64 {
+        let latest = now.saturating_add(self.lifetime);
+        own.map_or(latest, |own| own.min(latest))
+    }
+
+    /// The claims about `identity`, as JSON. Both `exp` and `now` are epoch seconds.
     ///
     /// # Errors
-    /// When JSON cannot hold the identity, which no identity that was read from headers can cause.
-    pub fn payload(
-        &self,
-        identity: &Identity<'_>,
-        expiry: Option<i64>,
-        now: i64,
-    ) -> Result<Vec<u8>, serde_json::Error> {
-        let latest = now.saturating_add(self.lifetime);
+    /// When JSON cannot hold the claims, or the system has no random numbers.
+    pub fn payload(&self, identity: &Identity<'_>, exp: i64, now: i64) -> Result<Vec<u8>, ClaimsError> {
         serde_json::to_vec(&Claims {
             sub: Subject { realm: identity.realm, username: identity.username },
             iss: &self.issuer,
             aud: self.audience.as_deref(),
-            exp: expiry.map_or(latest, |own| own.min(latest)),
+            exp,
             iat: now,
             roles: &identity.roles,
             username: identity.username,
             realm: identity.realm,
             scopes: self.scopes_claim(identity),
             attributes: &identity.attributes,
+            jti: self.has_id.then(token_id).transpose().map_err(ClaimsError::Random)?,
+            extra: &self.extra,
         })
+        .map_err(ClaimsError::Json)
     }
 
     /// The documented list is absent when it is empty. The map of the Auth-O-Tron 0.3 server is always present.

@@ -8,6 +8,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, SeqAccess, Visitor, value},
 };
+use zeroize::Zeroize;
 
 /// The plugin configuration.
 #[derive(Debug, Deserialize)]
@@ -33,6 +34,12 @@ pub struct Config {
     /// Whether proven identity headers go on to the service beside the token.
     #[serde(default)]
     pub forward_identity: bool,
+    /// What happens to which request; the first rule that matches counts.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// What access logs are told.
+    #[serde(default)]
+    pub telemetry: Telemetry,
 }
 
 /// `jwt`: how tokens are signed.
@@ -51,12 +58,31 @@ pub struct Jwt {
     pub secret_env: Option<String>,
     /// The key's name in the JOSE header.
     pub kid: Option<String>,
+    /// Keys that take over later.
+    #[serde(default)]
+    pub rotation: Vec<RotationKey>,
+}
+
+/// `jwt.rotation[]`: a key that takes over at a time.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct RotationKey {
+    /// The key's name in the JOSE header.
+    pub kid: String,
+    /// The signing secret itself.
+    pub secret: Option<Secret>,
+    /// The environment variable that holds it.
+    pub secret_env: Option<String>,
+    /// From when on it signs (RFC 3339).
+    pub not_before: String,
 }
 
 /// `identity`: which headers carry it. What is left out comes from the preset.
 #[derive(Debug, Default, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Identity {
+    /// The product whose headers are the defaults.
+    pub preset: PresetName,
     /// The username.
     pub username: Username,
     /// The realm.
@@ -108,7 +134,7 @@ pub struct Attributes {
     /// The header, or headers of which the first one present counts: a JSON object of strings.
     pub header: Option<HeaderNames>,
     /// Attribute → the one header that carries it.
-    pub from: BTreeMap<String, String>,
+    pub from: Option<BTreeMap<String, String>>,
 }
 
 /// How a header lists its items.
@@ -245,13 +271,15 @@ pub struct Token {
     pub header: String,
     /// What stands before the token.
     pub prefix: String,
+    /// How long a token may be handed out again for the same identity, in seconds; 0 is within the second of its `iat`.
+    pub reuse: i64,
     /// The longest token, in bytes.
     pub max_bytes: i64,
 }
 
 impl Default for Token {
     fn default() -> Self {
-        Self { header: "authorization".to_owned(), prefix: "Bearer ".to_owned(), max_bytes: 8192 }
+        Self { header: "authorization".to_owned(), prefix: "Bearer ".to_owned(), reuse: 0, max_bytes: 8192 }
     }
 }
 
@@ -263,6 +291,10 @@ pub struct Claims {
     pub scopes: ScopesForm,
     /// Whether tokens carry `jwt.aud`.
     pub aud: bool,
+    /// Whether every token has an identifier of its own, `jti`.
+    pub jti: bool,
+    /// More claims, the same in every token.
+    pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
 /// How the `scopes` claim is written.
@@ -287,20 +319,102 @@ pub enum OnMissing {
     Pass,
 }
 
+/// `rules[]`: what happens to a request that matches.
+#[derive(Debug, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields)]
+pub struct Rule {
+    /// Which requests; all conditions that are given must hold.
+    #[serde(rename = "match")]
+    pub conditions: Match,
+    /// What happens to them.
+    #[serde(default)]
+    pub action: Action,
+    /// What their tokens say otherwise.
+    pub jwt: Option<JwtOverride>,
+}
+
+/// `rules[].match`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Match {
+    /// Hosts without port: `example.com`, or `*.example.com` for all below it.
+    pub hosts: Option<Vec<String>>,
+    /// The first segments of the path.
+    pub path_prefix: Option<String>,
+    /// The whole path, without query.
+    pub path: Option<String>,
+    /// Request methods.
+    pub methods: Option<Vec<String>>,
+    /// The name of Envoy's route.
+    pub route: Option<String>,
+}
+
+/// `rules[].action`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It needs an identity and gets a token.
+    #[default]
+    Issue,
+    /// It goes on without a token.
+    Pass,
+    /// It is denied.
+    Deny,
+}
+
+/// `rules[].jwt`: what is given takes the place of `jwt`'s.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct JwtOverride {
+    /// The issuer.
+    pub iss: Option<String>,
+    /// The audience, in tokens only with `claims.aud`.
+    pub aud: Option<String>,
+    /// The lifetime of a token, in seconds.
+    pub exp: Option<i64>,
+}
+
+/// `telemetry`: what access logs are told.
+#[derive(Debug, Default, Deserialize)]
+#[serde(remote = "Self", deny_unknown_fields, default)]
+pub struct Telemetry {
+    /// Whether filter state tells the outcome and the token's subject.
+    pub filter_state: bool,
+}
+
 /// One header name, or a list of names of which the first one present counts.
 #[derive(Debug)]
 pub struct HeaderNames(pub Vec<String>);
 
-/// A secret in the configuration. It is never shown.
+/// A secret in the configuration. It is never shown, and wiped when dropped.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
+
+/// A product whose headers are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PresetName {
+    /// Auth-O-Tron and its proxies.
+    #[default]
+    AuthOTron,
+    /// oauth2-proxy as a reverse proxy.
+    Oauth2Proxy,
+    /// oauth2-proxy behind another proxy's external authorization.
+    Oauth2ProxyAuthRequest,
+    /// Authelia.
+    Authelia,
+    /// authentik.
+    Authentik,
+    /// Kubernetes' authenticating proxies.
+    Kubernetes,
+}
 
 /// The headers that a product sets.
 pub struct Preset {
     /// Default of `identity.username.header`.
     pub username: &'static [&'static str],
-    /// Default of `identity.realm.header`.
+    /// Default of `identity.realm.header`; none where the product knows no realms.
     pub realm: &'static [&'static str],
     /// Default of `identity.roles`.
     pub roles: (&'static [&'static str], Format),
@@ -308,21 +422,98 @@ pub struct Preset {
     pub scopes: (&'static [&'static str], Format),
     /// Default of `identity.attributes.header`.
     pub attributes: &'static [&'static str],
+    /// Default of `identity.attributes.from`.
+    pub attributes_from: &'static [(&'static str, &'static str)],
+    /// Headers that no claim is read from. A `*` at the end stands for any.
+    pub others: &'static [&'static str],
 }
 
-/// What Auth-O-Tron and its proxies set.
-pub const AUTH_O_TRON: Preset = Preset {
+/// A product that sets one header, and knows neither realms nor scopes.
+const PLAIN: Preset = Preset {
+    username: &[],
+    realm: &[],
+    roles: (&[], Format::Csv),
+    scopes: (&[], Format::Space),
+    attributes: &[],
+    attributes_from: &[],
+    others: &[],
+};
+
+const AUTH_O_TRON: Preset = Preset {
     username: &["x-auth-username"],
     realm: &["x-auth-realm"],
     roles: (&["x-auth-roles"], Format::Csv),
     scopes: (&["x-auth-scopes"], Format::Space),
     attributes: &["x-auth-attributes"],
+    ..PLAIN
 };
 
+/// See <https://oauth2-proxy.github.io/oauth2-proxy/configuration/overview#header-options>: `--pass-user-headers`.
+const OAUTH2_PROXY: Preset = Preset {
+    username: &["x-forwarded-preferred-username", "x-forwarded-user"],
+    roles: (&["x-forwarded-groups"], Format::Csv),
+    attributes_from: &[("email", "x-forwarded-email")],
+    others: &["x-forwarded-access-token"],
+    ..PLAIN
+};
+
+/// As [`OAUTH2_PROXY`]: `--set-xauthrequest`.
+const OAUTH2_PROXY_AUTH_REQUEST: Preset = Preset {
+    username: &["x-auth-request-preferred-username", "x-auth-request-user"],
+    roles: (&["x-auth-request-groups"], Format::Csv),
+    attributes_from: &[("email", "x-auth-request-email")],
+    others: &["x-auth-request-access-token"],
+    ..PLAIN
+};
+
+/// See <https://www.authelia.com/integration/trusted-header-sso/introduction/#response-headers>.
+const AUTHELIA: Preset = Preset {
+    username: &["remote-user"],
+    roles: (&["remote-groups"], Format::Csv),
+    attributes_from: &[("name", "remote-name"), ("email", "remote-email")],
+    ..PLAIN
+};
+
+/// See <https://docs.goauthentik.io/add-secure-apps/providers/proxy>.
+const AUTHENTIK: Preset = Preset {
+    username: &["x-authentik-username"],
+    roles: (&["x-authentik-groups"], Format::Pipe),
+    attributes_from: &[("email", "x-authentik-email"), ("name", "x-authentik-name"), ("uid", "x-authentik-uid")],
+    others: &["x-authentik-jwt", "x-authentik-entitlements"],
+    ..PLAIN
+};
+
+/// See <https://kubernetes.io/docs/reference/access-authn-authz/authentication/#authenticating-proxy>.
+const KUBERNETES: Preset = Preset {
+    username: &["x-remote-user"],
+    roles: (&["x-remote-group"], Format::Repeated),
+    others: &["x-remote-uid", "x-remote-extra-*"],
+    ..PLAIN
+};
+
+impl PresetName {
+    /// The headers of the product.
+    #[must_use]
+    pub const fn preset(self) -> &'static Preset {
+        match self {
+            Self::AuthOTron => &AUTH_O_TRON,
+            Self::Oauth2Proxy => &OAUTH2_PROXY,
+            Self::Oauth2ProxyAuthRequest => &OAUTH2_PROXY_AUTH_REQUEST,
+            Self::Authelia => &AUTHELIA,
+            Self::Authentik => &AUTHENTIK,
+            Self::Kubernetes => &KUBERNETES,
+        }
+    }
+}
+
 impl Preset {
-    /// Every header that the product sets.
-    pub fn headers(&self) -> impl Iterator<Item = &'static str> {
-        [self.username, self.realm, self.roles.0, self.scopes.0, self.attributes].into_iter().flatten().copied()
+    /// Every header that the product sets, and whether it may come on several lines.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, bool)> {
+        let single = [self.username, self.realm, self.scopes.0, self.attributes].into_iter().flatten().copied();
+        let single = single.chain(self.attributes_from.iter().map(|(_, header)| *header));
+        let roles = self.roles.0.iter().map(|name| (*name, self.roles.1 == Format::Repeated));
+        let others = self.others.iter().map(|name| (*name, name.ends_with('*')));
+        single.map(|name| (name, false)).chain(roles).chain(others)
     }
 }
 
@@ -450,8 +641,8 @@ macro_rules! only_from_objects {
 }
 
 only_from_objects!(
-    Config Jwt Identity Username Realm List Attributes Trust SharedSecret Signature SignatureKey Mtls Peer FilterState
-    Token Claims
+    Config Jwt RotationKey Identity Username Realm List Attributes Trust SharedSecret Signature SignatureKey Mtls Peer
+    FilterState Token Claims Rule Match JwtOverride Telemetry
 );
 
 // === impl HeaderNames ===
@@ -485,6 +676,12 @@ impl<'de> Deserialize<'de> for HeaderNames {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 
@@ -532,7 +729,8 @@ mod tests {
             (r#"{"claims":{"aud":true,"aud":true}}"#, "claims: duplicate field `aud`"),
             (
                 r#"{"jwt":{"issuer":"a"}}"#,
-                "jwt.issuer: unknown field `issuer`, expected one of `iss`, `aud`, `exp`, `secret`, `secret_env`, `kid`",
+                "jwt.issuer: unknown field `issuer`, expected one of `iss`, `aud`, `exp`, `secret`, `secret_env`, `kid`, \
+                 `rotation`",
             ),
         ] {
             assert_eq!(error(json), expected, "{json}");

@@ -8,19 +8,29 @@ use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use host::{Action, HostError, LogLevel, MapType};
 
+use zeroize::Zeroizing;
+
 use crate::{
+    config::{Config, ConfigError},
     pairs::{self, BadLayout, Pair},
-    policy::{Policy, Verdict},
+    policy::{Outcome, Policy, Verdict, compile::inline_secrets},
     rejection::{Code, Rejection},
     request::Request,
     trust::Evidence,
 };
 
-/// The policy of each context; `None` is a root context that is not configured.
+/// A configured filter.
+struct Plugin {
+    policy: Policy,
+    /// The counters that the host keeps for us; none where it keeps no counters.
+    counters: Vec<(Outcome, u32)>,
+}
+
+/// The plugin of each context; `None` is a root context that is not configured.
 ///
 /// Several filters share one VM, each with a root context, and a new configuration is a new root context. A request
-/// keeps the policy that it began with.
-type Contexts = BTreeMap<u32, Option<Rc<Policy>>>;
+/// keeps the plugin that it began with.
+type Contexts = BTreeMap<u32, Option<Rc<Plugin>>>;
 
 thread_local! {
     static CONTEXTS: RefCell<Contexts> = const { RefCell::new(BTreeMap::new()) };
@@ -31,10 +41,9 @@ fn with_contexts<T>(change: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
     CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| change(&mut contexts)))
 }
 
-/// The policy of a context.
-fn policy(context: u32) -> Result<Rc<Policy>, Rejection> {
-    let policy = with_contexts(|contexts| contexts.get(&context).cloned());
-    policy.flatten().flatten().ok_or(internal("there is no configuration"))
+/// The plugin of a context.
+fn plugin(context: u32) -> Option<Rc<Plugin>> {
+    with_contexts(|contexts| contexts.get(&context).cloned()).flatten().flatten()
 }
 
 // === what `host` passes on ===
@@ -42,8 +51,8 @@ fn policy(context: u32) -> Result<Rc<Policy>, Rejection> {
 /// A request begins under its root context, or a root context begins, whose parent is 0.
 fn create_context(context: u32, parent: u32) {
     with_contexts(|contexts| {
-        let policy = contexts.get(&parent).cloned().flatten();
-        contexts.insert(context, policy);
+        let plugin = contexts.get(&parent).cloned().flatten();
+        contexts.insert(context, plugin);
     });
 }
 
@@ -55,9 +64,12 @@ fn delete_context(context: u32) {
 /// Reads the configuration of a root context, of `length` bytes. `false` refuses it.
 fn configure(root: u32, length: usize) -> bool {
     // Nothing to read is an empty configuration, whose error says what is expected.
-    let json = host::plugin_configuration(length).unwrap_or_default();
-    match Policy::from_json(&json, &|name| std::env::var(name).ok()) {
-        Ok(policy) => with_contexts(|contexts| contexts.insert(root, Some(Rc::new(policy)))).is_some(),
+    let json = Zeroizing::new(host::plugin_configuration(length).unwrap_or_default());
+    match compile(&json) {
+        Ok(policy) => {
+            let plugin = Plugin { policy, counters: define_counters() };
+            with_contexts(|contexts| contexts.insert(root, Some(Rc::new(plugin)))).is_some()
+        }
         Err(error) => {
             host::log(LogLevel::Error, &format!("configuration refused: {error}"));
             false
@@ -65,57 +77,95 @@ fn configure(root: u32, length: usize) -> bool {
     }
 }
 
+fn compile(json: &[u8]) -> Result<Policy, ConfigError> {
+    let config = Config::from_json(json)?;
+    for path in inline_secrets(&config) {
+        let warning =
+            "found a secret in the configuration, where /config_dump shows it; expected it in the environment";
+        host::log(LogLevel::Warn, &format!("{path}: {warning}"));
+    }
+    Policy::compile(config, &|name| std::env::var(name).ok())
+}
+
+fn define_counters() -> Vec<(Outcome, u32)> {
+    let name = |outcome| match outcome {
+        Outcome::Denied(code) => format!("auth_o_tron.denied.{code}"),
+        other => format!("auth_o_tron.{}", other.as_str()),
+    };
+    Outcome::all().filter_map(|outcome| Some((outcome, host::define_counter(&name(outcome)).ok()?))).collect()
+}
+
 fn handle_request_headers(context: u32) -> Action {
+    let Some(plugin) = plugin(context) else { return reject(None, NO_CONFIGURATION, &[]) };
     let map = host::header_map(MapType::RequestHeaders).unwrap_or_default();
-    match authenticate(context, &map) {
+    match plugin.authenticate(&map) {
         Ok(()) => Action::Continue,
-        Err(rejection) => reject(rejection, &map),
+        Err(rejection) => reject(Some(&plugin), rejection, &map),
     }
 }
 
 /// No name of ours belongs into trailers, whose fields a service may merge with the headers.
 fn handle_request_trailers(context: u32) -> Action {
-    match clean_trailers(context) {
+    let Some(plugin) = plugin(context) else { return reject(None, NO_CONFIGURATION, &[]) };
+    match plugin.clean_trailers() {
         Ok(()) => Action::Continue,
-        Err(rejection) => reject(rejection, &[]),
+        Err(rejection) => reject(Some(&plugin), rejection, &[]),
     }
 }
 
 // === the request ===
 
-fn authenticate(context: u32, map: &[u8]) -> Result<(), Rejection> {
-    // Every request has at least its pseudo-headers.
-    if map.is_empty() {
-        return Err(internal("the headers cannot be read"));
+impl Plugin {
+    fn authenticate(&self, map: &[u8]) -> Result<(), Rejection> {
+        // Every request has at least its pseudo-headers.
+        if map.is_empty() {
+            return Err(internal("the headers cannot be read"));
+        }
+        let policy = &self.policy;
+        let pairs = read_pairs(map)?;
+        let request = Request::scan(policy.names(), &pairs);
+        let verdict = policy.decide(&request, &HostEvidence, now()?);
+        if let Verdict::Deny(rejection) = verdict {
+            return Err(rejection);
+        }
+        for name in policy.removals(&request, &verdict) {
+            remove(MapType::RequestHeaders, name)?;
+        }
+        for (name, value) in policy.replacements(&request).into_iter().flatten() {
+            host::set_header(MapType::RequestHeaders, name.as_bytes(), value.as_bytes())
+                .map_err(|HostError| internal("a header cannot be replaced"))?;
+        }
+        if let Verdict::Issue { value, .. } = &verdict {
+            host::set_header(MapType::RequestHeaders, policy.token_header().as_bytes(), value.as_bytes())
+                .map_err(|HostError| internal("the token cannot be set"))?;
+            tell_if("auth_o_tron.subject", policy.subject(&request).as_deref());
+        }
+        self.report(verdict.outcome());
+        Ok(())
     }
-    let policy = policy(context)?;
-    let pairs = read_pairs(map)?;
-    let request = Request::scan(policy.names(), &pairs);
-    let verdict = policy.decide(&request, &HostEvidence, now()?);
-    if let Verdict::Deny(rejection) = verdict {
-        return Err(rejection);
+
+    fn clean_trailers(&self) -> Result<(), Rejection> {
+        let map =
+            host::header_map(MapType::RequestTrailers).map_err(|HostError| internal("the trailers cannot be read"))?;
+        let pairs = read_pairs(&map)?;
+        let trailers = Request::scan(self.policy.names(), &pairs);
+        trailers.removals(false).try_for_each(|name| remove(MapType::RequestTrailers, name))
     }
-    for name in policy.removals(&request, &verdict) {
-        remove(MapType::RequestHeaders, name)?;
+
+    /// Counts what became of a request, and tells the access log. A host that can do neither still issues tokens.
+    fn report(&self, outcome: Outcome) {
+        if let Some((_, counter)) = self.counters.iter().find(|(own, _)| *own == outcome) {
+            let _ = host::increment_counter(*counter);
+        }
+        tell_if("auth_o_tron.result", self.policy.tells_filter_state().then(|| outcome.as_str()));
     }
-    for (name, value) in policy.replacements(&request).into_iter().flatten() {
-        host::set_header(MapType::RequestHeaders, name.as_bytes(), value.as_bytes())
-            .map_err(|HostError| internal("a header cannot be replaced"))?;
-    }
-    if let Verdict::Issue(value) = verdict {
-        host::set_header(MapType::RequestHeaders, policy.token_header().as_bytes(), value.as_bytes())
-            .map_err(|HostError| internal("the token cannot be set"))?;
-    }
-    Ok(())
 }
 
-fn clean_trailers(context: u32) -> Result<(), Rejection> {
-    let map =
-        host::header_map(MapType::RequestTrailers).map_err(|HostError| internal("the trailers cannot be read"))?;
-    let policy = policy(context)?;
-    let pairs = read_pairs(&map)?;
-    let trailers = Request::scan(policy.names(), &pairs);
-    trailers.removals(false).try_for_each(|name| remove(MapType::RequestTrailers, name))
+/// Sets filter state for the access log, if there is something to tell.
+fn tell_if(name: &str, value: Option<&str>) {
+    if let Some(value) = value {
+        let _ = host::set_property(name, value);
+    }
 }
 
 fn read_pairs(map: &[u8]) -> Result<Vec<Pair<'_>>, Rejection> {
@@ -147,8 +197,13 @@ const fn internal(flaw: &'static str) -> Rejection {
     Rejection::new(Code::Internal, "proxy", flaw)
 }
 
+const NO_CONFIGURATION: Rejection = internal("there is no configuration");
+
 /// Ends the request here: it stays paused for good, whether or not the host sends the reply.
-fn reject(rejection: Rejection, map: &[u8]) -> Action {
+fn reject(plugin: Option<&Plugin>, rejection: Rejection, map: &[u8]) -> Action {
+    if let Some(plugin) = plugin {
+        plugin.report(Outcome::Denied(rejection.code));
+    }
     let level = if rejection.code == Code::Internal { LogLevel::Error } else { LogLevel::Debug };
     host::log(level, &format!("denied: {rejection}, request {}", request_id(map)));
     let mut headers = vec![("content-type", "application/problem+json"), ("cache-control", "no-store")];

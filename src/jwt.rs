@@ -19,6 +19,32 @@ pub struct SigningKey {
     header: String,
 }
 
+/// The keys of a configuration, of which the newest whose time has come is in use.
+///
+/// A whole fleet changes keys in the same second, without a new configuration at that moment.
+#[derive(Debug)]
+pub struct KeyRing {
+    first: SigningKey,
+    /// Keys by the epoch second from which on they are in use, the latest first.
+    later: Vec<(i64, SigningKey)>,
+}
+
+impl KeyRing {
+    /// A ring of the key in use until the first of `later`, each from its epoch second on.
+    #[must_use]
+    pub fn new(first: SigningKey, mut later: Vec<(i64, SigningKey)>) -> Self {
+        later.sort_by_key(|(not_before, _)| std::cmp::Reverse(*not_before));
+        Self { first, later }
+    }
+
+    /// The key in use at `now`, and since when: both in epoch seconds.
+    #[must_use]
+    pub fn at(&self, now: i64) -> (i64, &SigningKey) {
+        let started = self.later.iter().find(|(not_before, _)| *not_before <= now);
+        started.map_or((i64::MIN, &self.first), |(not_before, key)| (*not_before, key))
+    }
+}
+
 /// A secret that is no HS256 key: it is shorter than [`MIN_SECRET_BYTES`].
 #[derive(Debug, PartialEq, Eq)]
 pub struct SecretTooShort;
@@ -142,6 +168,24 @@ mod tests {
             let token = sign(&SigningKey::new(SECRET, kid).unwrap(), b"{}");
             let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
             assert_eq!(String::from_utf8(header).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_newest_key_whose_time_has_come_is_in_use() {
+        let key = |kid| SigningKey::new(SECRET, Some(kid)).unwrap();
+        let ring = KeyRing::new(key("first"), vec![(100, key("second")), (300, key("fourth")), (200, key("third"))]);
+        for (now, since, kid) in [
+            (i64::MIN, i64::MIN, "first"),
+            (99, i64::MIN, "first"),
+            (100, 100, "second"),
+            (199, 100, "second"),
+            (200, 200, "third"),
+            (300, 300, "fourth"),
+            (i64::MAX, 300, "fourth"),
+        ] {
+            let (in_use_since, in_use) = ring.at(now);
+            assert_eq!((in_use_since, &in_use.header), (since, &key(kid).header), "{now}");
         }
     }
 

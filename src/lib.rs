@@ -16,7 +16,8 @@
 //! | [`trust`] | who may assert an identity, one kind of proof a file |
 //! | [`identity`] | parsing and limits |
 //! | [`claims`] | the payload |
-//! | [`jwt`] | HS256 |
+//! | [`jwt`] | HS256, the key ring |
+//! | [`reuse`] | the bounded token cache |
 //! | [`rejection`] | what a denied request gets |
 //!
 //! Everything but `filter` is plain Rust that has never heard of a host:
@@ -38,7 +39,7 @@
 //! ];
 //! let pairs = headers.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
 //! let verdict = policy.decide(&Request::scan(policy.names(), &pairs), &(), 1_704_063_600);
-//! assert!(matches!(verdict, Verdict::Issue(value) if value.starts_with("Bearer eyJ")));
+//! assert!(matches!(verdict, Verdict::Issue { value, .. } if value.starts_with("Bearer eyJ")));
 //!
 //! let forged = Request::scan(policy.names(), &pairs[..2]);
 //! assert!(matches!(policy.decide(&forged, &(), 1_704_063_600), Verdict::Deny(_)));
@@ -71,4 +72,5 @@ pub mod pairs;
 pub mod policy;
 pub mod rejection;
 pub mod request;
+pub mod reuse;
 pub mod trust;

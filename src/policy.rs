@@ -4,16 +4,21 @@
 //! the proof comes before anything that a sender could make costly or ambiguous to read.
 
 pub mod compile;
+pub mod rules;
+
+use std::{cell::RefCell, rc::Rc};
 
 use crate::{
-    claims::ClaimSet,
+    claims::{ClaimSet, ClaimsError, Subject},
     config::{Format, OnMissing, OptionalClaim, ScopesForm},
     identity::{self, Attributes, Flaw, Identity, MAX_IDENTITY_BYTES, MAX_NAME_BYTES, Scopes, add_attribute},
-    jwt::SigningKey,
+    jwt::KeyRing,
     rejection::{Code, Rejection},
     request::{NameId, Names, Request},
+    reuse::TokenCache,
     trust::{self, Entry, Evidence},
 };
+use rules::{Action, Rule};
 
 /// Everything that decides about requests, validated and ready.
 #[derive(Debug)]
@@ -21,11 +26,23 @@ pub struct Policy {
     names: Names,
     identity: IdentitySources,
     trust: Vec<Entry>,
-    key: SigningKey,
+    rules: Vec<Rule>,
+    keys: KeyRing,
+    /// Of tokens whose rule has none of its own.
     claims: ClaimSet,
     token: TokenHeader,
+    reuse: Option<Reuse>,
     on_missing: OnMissing,
     forward_identity: bool,
+    tells_filter_state: bool,
+}
+
+/// Tokens that may be handed out again. They belong to one policy, so none outlives a new configuration.
+#[derive(Debug, Default)]
+struct Reuse {
+    /// After the second of its `iat`, in seconds.
+    seconds: i64,
+    cache: RefCell<TokenCache>,
 }
 
 /// Where each part of the identity comes from.
@@ -60,12 +77,61 @@ struct TokenHeader {
 /// What becomes of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It goes on with this value in [`Policy::token_header`].
-    Issue(String),
+    /// It goes on with a token.
+    Issue {
+        /// The value of [`Policy::token_header`].
+        value: Rc<str>,
+        /// Whether the token was handed out before.
+        is_reused: bool,
+    },
     /// It goes on without a token.
     Pass,
     /// It ends here.
     Deny(Rejection),
+}
+
+/// What became of a request, for counters and access logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A token was signed.
+    Issued,
+    /// A token was handed out again.
+    Reused,
+    /// It went on without a token.
+    Passed,
+    /// It was denied.
+    Denied(Code),
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub fn all() -> impl Iterator<Item = Self> {
+        [Self::Issued, Self::Reused, Self::Passed].into_iter().chain(Code::ALL.iter().copied().map(Self::Denied))
+    }
+
+    /// The outcome in a word, or its code.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Reused => "reused",
+            Self::Passed => "passed",
+            Self::Denied(code) => code.as_str(),
+        }
+    }
+}
+
+impl Verdict {
+    /// The verdict without its particulars.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::Issue { is_reused: false, .. } => Outcome::Issued,
+            Self::Issue { is_reused: true, .. } => Outcome::Reused,
+            Self::Pass => Outcome::Passed,
+            Self::Deny(rejection) => Outcome::Denied(rejection.code),
+        }
+    }
 }
 
 impl Policy {
@@ -83,7 +149,7 @@ impl Policy {
 
     /// The headers of `request` that must not go on to the service, given its verdict.
     pub fn removals<'a>(&self, request: &Request<'a>, verdict: &Verdict) -> impl Iterator<Item = &'a [u8]> {
-        request.removals(self.forward_identity && matches!(verdict, Verdict::Issue(_)))
+        request.removals(self.forward_identity && matches!(verdict, Verdict::Issue { .. }))
     }
 
     /// The headers that take the place of removed ones: signatures that other parties made for the service.
@@ -101,6 +167,14 @@ impl Policy {
             let flaw = "nominates a header of ours for removal";
             return Verdict::Deny(Rejection::malformed("connection", flaw));
         }
+        let rule = rules::first_that_matches(&self.rules, request, evidence);
+        match rule.map(|(_, rule)| &rule.action) {
+            Some(Action::Pass) => return Verdict::Pass,
+            Some(Action::Deny) => {
+                return Verdict::Deny(Rejection::new(Code::DeniedByRule, "rules", "the first that matches denies"));
+            }
+            Some(Action::Issue(_)) | None => {}
+        }
         if !request.has_identity() {
             return match self.on_missing {
                 OnMissing::Pass => Verdict::Pass,
@@ -109,33 +183,98 @@ impl Policy {
                 }
             };
         }
-        self.issue(request, evidence, now).map_or_else(Verdict::Deny, Verdict::Issue)
+        self.issue(request, rule, evidence, now).unwrap_or_else(Verdict::Deny)
     }
 
-    fn issue(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> Result<String, Rejection> {
+    /// The subject of the token that `request` gets, where filter state is to tell it.
+    #[must_use]
+    pub fn subject(&self, request: &Request<'_>) -> Option<String> {
+        let identity = &self.identity;
+        self.tells_filter_state
+            .then(|| identity.read_subject(request).ok().map(|subject| subject.to_string()))
+            .flatten()
+    }
+
+    /// Whether filter state is to tell what became of a request.
+    #[must_use]
+    pub const fn tells_filter_state(&self) -> bool {
+        self.tells_filter_state
+    }
+
+    fn issue(
+        &self,
+        request: &Request<'_>,
+        rule: Option<(usize, &Rule)>,
+        evidence: &dyn Evidence,
+        now: i64,
+    ) -> Result<Verdict, Rejection> {
         check_scan(request)?;
-        let prover = trust::first_that_proves(&self.trust, request, evidence, now).ok_or(Rejection::new(
+        let (prover, entry) = trust::first_that_proves(&self.trust, request, evidence, now).ok_or(Rejection::new(
             Code::IdentityUntrusted,
             "trust",
             "no entry proves the identity",
         ))?;
-        let identity = self.identity.read(request, self.claims.scopes)?;
-        self.identity.check_realm(identity.realm, prover)?;
-        let expiry = check_expiry(&identity, now)?;
-        self.sign(&identity, expiry, now)
+        let cache_key = self.reuse.as_ref().map(|_| self.cache_key(request, rule, prover, now));
+        if let Some(value) = self.reusable(cache_key.as_deref(), now) {
+            return Ok(Verdict::Issue { value, is_reused: true });
+        }
+        let claims = match rule {
+            Some((_, Rule { action: Action::Issue(Some(claims)), .. })) => claims,
+            _ => &self.claims,
+        };
+        let identity = self.identity.read(request, claims.scopes)?;
+        self.identity.check_realm(identity.realm, entry)?;
+        let expiry = claims.expiry(check_expiry(&identity, now)?, now);
+        let value: Rc<str> = self.sign(claims, &identity, expiry, now)?.into();
+        self.keep(cache_key.as_deref(), &value, expiry, now);
+        Ok(Verdict::Issue { value, is_reused: false })
     }
 
-    fn sign(&self, identity: &Identity<'_>, expiry: Option<i64>, now: i64) -> Result<String, Rejection> {
-        let payload = self
-            .claims
-            .payload(identity, expiry, now)
-            .map_err(|_| Rejection::new(Code::Internal, "token", "its claims are not JSON"))?;
+    fn sign(&self, claims: &ClaimSet, identity: &Identity<'_>, expiry: i64, now: i64) -> Result<String, Rejection> {
+        let payload = claims.payload(identity, expiry, now).map_err(|error| {
+            let flaw = match error {
+                ClaimsError::Json(_) => "its claims are not JSON",
+                ClaimsError::Random(_) => "there are no random numbers for `jti`",
+            };
+            Rejection::new(Code::Internal, "token", flaw)
+        })?;
         let mut value = self.token.prefix.clone();
-        self.key.sign_into(&payload, &mut value);
+        let (_, key) = self.keys.at(now);
+        key.sign_into(&payload, &mut value);
         if value.len().saturating_sub(self.token.prefix.len()) > self.token.max_bytes {
             return Err(Rejection::malformed("token", "longer than token.max_bytes"));
         }
         Ok(value)
+    }
+
+    /// Everything that a token depends on but the time: the rule, the key in use, who proves, and the identity, each
+    /// value with its length before it. That the time is right is up to the cache.
+    fn cache_key(&self, request: &Request<'_>, rule: Option<(usize, &Rule)>, prover: usize, now: i64) -> Vec<u8> {
+        let rule = rule.map_or(usize::MAX, |(position, _)| position);
+        let (key_in_use_since, _) = self.keys.at(now);
+        let mut key = Vec::with_capacity(request.identity_bytes().saturating_add(128));
+        key.extend(rule.to_le_bytes());
+        key.extend(key_in_use_since.to_le_bytes());
+        key.extend(prover.to_le_bytes());
+        for (name, value) in request.identity() {
+            key.extend(name.to_bytes());
+            key.extend(value.len().to_le_bytes());
+            key.extend(value);
+        }
+        key
+    }
+
+    fn reusable(&self, cache_key: Option<&[u8]>, now: i64) -> Option<Rc<str>> {
+        self.reuse.as_ref()?.cache.try_borrow().ok()?.get(cache_key?, now)
+    }
+
+    /// Keeps a token of `now` until it may no longer be handed out: never past its own expiry.
+    fn keep(&self, cache_key: Option<&[u8]>, value: &Rc<str>, expiry: i64, now: i64) {
+        let (Some(reuse), Some(key)) = (&self.reuse, cache_key) else { return };
+        let end = now.saturating_add(reuse.seconds).saturating_add(1).min(expiry);
+        if let Ok(mut cache) = reuse.cache.try_borrow_mut() {
+            cache.insert(key, Rc::clone(value), now..end);
+        }
     }
 }
 
@@ -167,11 +306,8 @@ impl IdentitySources {
             identity::text(value, MAX_IDENTITY_BYTES).map_err(malformed("a header"))?;
         }
         let identity = Identity {
-            username: read_name(request, &self.username).map_err(malformed("username"))?,
-            realm: match &self.realm {
-                RealmSource::Fixed(realm) => realm,
-                RealmSource::Header(ids) => read_name(request, ids).map_err(malformed("realm"))?,
-            },
+            username: self.read_username(request).map_err(malformed("username"))?,
+            realm: self.read_realm(request).map_err(malformed("realm"))?,
             roles: identity::list(self.roles.1, first_present(request, &self.roles.0)).map_err(malformed("roles"))?,
             scopes: self.read_scopes(request, form).map_err(malformed("scopes"))?,
             attributes: self.read_attributes(request).map_err(malformed("attributes"))?,
@@ -187,6 +323,21 @@ impl IdentitySources {
             ScopesForm::List => identity::list(*format, values).map(Scopes::List),
             ScopesForm::Map => identity::scopes(*format, values),
         }
+    }
+
+    fn read_username<'a>(&self, request: &Request<'a>) -> Result<&'a str, Flaw> {
+        read_name(request, &self.username)
+    }
+
+    fn read_realm<'a>(&'a self, request: &Request<'a>) -> Result<&'a str, Flaw> {
+        match &self.realm {
+            RealmSource::Fixed(realm) => Ok(realm),
+            RealmSource::Header(ids) => read_name(request, ids),
+        }
+    }
+
+    fn read_subject<'a>(&'a self, request: &Request<'a>) -> Result<Subject<'a>, Flaw> {
+        Ok(Subject { realm: self.read_realm(request)?, username: self.read_username(request)? })
     }
 
     fn read_attributes<'a>(&'a self, request: &Request<'a>) -> Result<Attributes<'a>, Flaw> {

@@ -65,6 +65,9 @@ codes! {
     /// A realm outside `identity.realms`, or outside those of the entry that proved the identity.
     RealmNotAllowed 403 "realm_not_allowed" "Realm not allowed"
         "The realm of this request's identity is not allowed here.";
+    /// A rule with the action `deny`.
+    DeniedByRule 403 "denied_by_rule" "Denied by rule"
+        "A rule of the proxy denies this request.";
     /// Identity headers that cannot be read in exactly one way, or that exceed a limit.
     IdentityMalformed 400 "identity_malformed" "Identity malformed"
         "The identity headers of this request are malformed.";
@@ -80,7 +83,7 @@ impl Code {
         match self {
             Self::IdentityMissing => Some("Bearer"),
             Self::IdentityUntrusted | Self::IdentityExpired => Some(r#"Bearer error="invalid_token""#),
-            Self::RealmNotAllowed | Self::IdentityMalformed | Self::Internal => None,
+            Self::RealmNotAllowed | Self::DeniedByRule | Self::IdentityMalformed | Self::Internal => None,
         }
     }
 }

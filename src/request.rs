@@ -23,12 +23,41 @@ pub enum Role {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NameId(usize);
 
+impl NameId {
+    /// The index, for keys made of bytes.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; size_of::<usize>()] {
+        self.0.to_le_bytes()
+    }
+}
+
 /// Every header name that the filter owns, in lower case.
 #[derive(Debug, Default)]
 pub struct Names {
-    names: Vec<(String, Role)>,
+    names: Vec<OwnName>,
     /// Bit `n` is set where some name is `n` bytes long: most foreign headers fall through on this alone.
     lengths: u128,
+}
+
+#[derive(Debug)]
+struct OwnName {
+    text: String,
+    /// Whether it stands for all names that begin with it.
+    is_prefix: bool,
+    role: Role,
+}
+
+impl OwnName {
+    /// Whether a backend may take `name` for this one.
+    fn is_spelt(&self, name: &[u8]) -> bool {
+        let comparable = if self.is_prefix { name.get(..self.text.len()) } else { Some(name) };
+        comparable.is_some_and(|name| is_spelling_of(name, &self.text))
+    }
+
+    /// Whether `name`, which is spelt as this one, is written otherwise.
+    fn is_alias(&self, name: &[u8]) -> bool {
+        !name.starts_with(self.text.as_bytes())
+    }
 }
 
 /// Why a name cannot join [`Names`].
@@ -49,16 +78,16 @@ impl Names {
     /// # Errors
     /// When the name has another role already, or is an alias of another name.
     pub fn add(&mut self, name: &str, role: Role) -> Result<NameId, NameConflict> {
-        for (index, (own, own_role)) in self.names.iter_mut().enumerate() {
-            if !is_spelling_of(name.as_bytes(), own) {
+        for (index, own) in self.names.iter_mut().enumerate() {
+            if !own.is_spelt(name.as_bytes()) {
                 continue;
             }
-            if own != name {
-                return Err(NameConflict::AliasOf(own.clone()));
+            if own.is_alias(name.as_bytes()) {
+                return Err(NameConflict::AliasOf(own.text.clone()));
             }
-            match (*own_role, role) {
+            match (own.role, role) {
                 (Role::Identity { repeatable: a }, Role::Identity { repeatable: b }) => {
-                    *own_role = Role::Identity { repeatable: a && b };
+                    own.role = Role::Identity { repeatable: a && b };
                 }
                 (Role::Proof { repeatable: a }, Role::Proof { repeatable: b }) if a == b => {}
                 _ => return Err(NameConflict::OtherRole),
@@ -73,26 +102,31 @@ impl Names {
     /// Adds a name unless it, or another spelling of it, is there already.
     pub fn add_missing(&mut self, name: &str, role: Role) {
         if self.find(name.as_bytes()).is_none() {
-            self.names.push((name.to_owned(), role));
+            self.names.push(OwnName { text: name.to_owned(), is_prefix: false, role });
             self.lengths |= length_bit(name.as_bytes());
         }
     }
 
+    /// Adds all names that begin with `prefix`, but for those that are there already.
+    pub fn add_prefix(&mut self, prefix: &str, role: Role) {
+        self.names.push(OwnName { text: prefix.to_owned(), is_prefix: true, role });
+        // Every length from that of the prefix on.
+        self.lengths |= length_bit(prefix.as_bytes()).wrapping_neg();
+    }
+
     /// The name, if any, that `name` spells: itself, or as an alias.
-    fn find(&self, name: &[u8]) -> Option<(NameId, &str, Role)> {
+    fn find(&self, name: &[u8]) -> Option<(NameId, &OwnName)> {
         if self.lengths & length_bit(name) == 0 {
             return None;
         }
-        self.names
-            .iter()
-            .enumerate()
-            .find(|(_, (own, _))| is_spelling_of(name, own))
-            .map(|(index, (own, role))| (NameId(index), own.as_str(), *role))
+        self.names.iter().enumerate().find(|(_, own)| own.is_spelt(name)).map(|(index, own)| (NameId(index), own))
     }
 }
 
+/// The bit of a name's length. Names that are longer than any of ours share the last one.
 fn length_bit(name: &[u8]) -> u128 {
-    u32::try_from(name.len()).ok().and_then(|length| 1_u128.checked_shl(length)).unwrap_or(0)
+    let length = u32::try_from(name.len()).unwrap_or(u32::MAX).min(u128::BITS - 1);
+    1_u128.checked_shl(length).unwrap_or_default()
 }
 
 /// Whether a backend may take `name` for `own`: CGI, WSGI, PHP and Rack fold letter case and replace every
@@ -137,8 +171,8 @@ impl<'a> Request<'a> {
     pub fn scan(names: &Names, pairs: &'a [Pair<'a>]) -> Self {
         let mut request = Self { pairs, ..Self::default() };
         for &(name, value) in pairs {
-            if let Some((id, own, role)) = names.find(name) {
-                request.note(Hit { id, name, value, role }, name != own.as_bytes());
+            if let Some((id, own)) = names.find(name) {
+                request.note(Hit { id, name, value, role: own.role }, own.is_alias(name));
             } else if name == b"connection" && nominates(names, value) {
                 request.nominated = true;
             }
@@ -204,6 +238,11 @@ impl<'a> Request<'a> {
         self.hits.iter().filter(move |hit| hit.id == id).map(|hit| hit.value)
     }
 
+    /// The identity headers that are present, with their values, in the order of the request.
+    pub fn identity(&self) -> impl Iterator<Item = (NameId, &'a [u8])> {
+        self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| (hit.id, hit.value))
+    }
+
     /// The values of all identity headers, in the order of the request.
     pub fn identity_values(&self) -> impl Iterator<Item = &'a [u8]> {
         self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.value)
@@ -267,6 +306,24 @@ mod tests {
         }
         for name in ["x-auth-usernam", "x-auth-username-", "xauthusername--", "y-auth-username"] {
             assert!(!scan(&names, &[(name, "alice")]).has_identity(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_stands_for_every_name_that_begins_with_it() {
+        let (mut names, ..) = names();
+        names.add_prefix("x-remote-extra-", Role::Identity { repeatable: true });
+        let long = format!("x-remote-extra-{}", "a".repeat(200));
+        for name in ["x-remote-extra-", "x-remote-extra-a", "x-remote-extra-example.org%2fproject", &long] {
+            let request = scan(&names, &[(name, "a"), (name, "b")]);
+            assert!(request.has_identity() && request.ambiguity().is_none(), "{name}");
+            assert_eq!(request.removals(false).collect::<Vec<_>>(), [name.as_bytes(); 2]);
+        }
+        for name in ["x_remote_extra_a", "x-remote.extra-a", &long.replace('-', "_")] {
+            assert!(scan(&names, &[(name, "a")]).ambiguity().is_some(), "{name}");
+        }
+        for name in ["x-remote-extra", "x-remote-extr-a", &"a".repeat(200)] {
+            assert!(!scan(&names, &[(name, "a")]).has_identity(), "{name}");
         }
     }
 

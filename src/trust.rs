@@ -68,15 +68,15 @@ impl Proof {
     }
 }
 
-/// The first entry, in the configured order, that proves at `now` where the identity of `request` comes from.
+/// The first entry, in the configured order and with its position, that proves at `now` where the identity of `request` comes from.
 #[must_use]
 pub fn first_that_proves<'e>(
     entries: &'e [Entry],
     request: &Request<'_>,
     evidence: &dyn Evidence,
     now: i64,
-) -> Option<&'e Entry> {
-    entries.iter().find(|entry| entry.proof.proves(request, evidence, now))
+) -> Option<(usize, &'e Entry)> {
+    entries.iter().enumerate().find(|(_, entry)| entry.proof.proves(request, evidence, now))
 }
 
 /// The headers of signatures by other parties, which go on when ours are removed.

@@ -60,7 +60,7 @@ fn decide(changes: &Value, headers: &[(&str, &str)], now: i64) -> Verdict {
 
 fn issue(changes: &Value, headers: &[(&str, &str)]) -> String {
     match decide(changes, headers, SEED_NOW) {
-        Verdict::Issue(value) => value.strip_prefix("Bearer ").unwrap().to_owned(),
+        Verdict::Issue { value, .. } => value.strip_prefix("Bearer ").unwrap().to_owned(),
         other => panic!("{other:?}"),
     }
 }
@@ -258,7 +258,7 @@ proptest! {
         let policy = policy(&json!({"on_missing": "pass"}));
         let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
         let request = Request::scan(policy.names(), &pairs);
-        if let Verdict::Issue(value) = policy.decide(&request, &(), SEED_NOW) {
+        if let Verdict::Issue { value, .. } = policy.decide(&request, &(), SEED_NOW) {
             let proofs: Vec<_> = headers.iter().filter(|(name, _)| name == PROOF.0).collect();
             prop_assert_eq!(proofs.len(), 1);
             prop_assert_eq!(&*proofs[0].1, PROOF.1.as_bytes());

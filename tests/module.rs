@@ -17,14 +17,17 @@ const WASI: &[&str] = &["clock_time_get", "environ_get", "environ_sizes_get", "f
 
 /// The proxy-wasm calls of `src/filter/host.rs`.
 const PROXY_WASM: &[&str] = &[
+    "proxy_define_metric",
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
     "proxy_get_property",
+    "proxy_increment_metric",
     "proxy_log",
     "proxy_remove_header_map_value",
     "proxy_replace_header_map_value",
     "proxy_send_local_response",
+    "proxy_set_property",
 ];
 
 /// The callbacks of `src/filter/host.rs`. Envoy enters the VM for each one that is exported.
@@ -58,6 +61,10 @@ struct Host {
     set: Vec<(Vec<u8>, Vec<u8>)>,
     removed: Vec<Vec<u8>>,
     response: Option<u16>,
+    /// Each counter with its value.
+    counters: Vec<(String, i64)>,
+    /// Each property that was set.
+    told: Vec<(Vec<u8>, Vec<u8>)>,
     log: String,
 }
 
@@ -186,6 +193,33 @@ fn linker(engine: &Engine) -> Linker<Host> {
             |mut caller: Caller<'_, Host>, code: i32, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32, _: i32| {
                 caller.data_mut().response = Some(u16::try_from(code).unwrap());
                 status(&caller, "proxy_send_local_response")
+            },
+        )
+        .unwrap()
+        .func_wrap(
+            "env",
+            "proxy_define_metric",
+            |mut caller: Caller<'_, Host>, _: i32, name: i32, length: i32, metric: i32| {
+                let name = String::from_utf8(read(&caller, name, length)).unwrap();
+                let id = u32::try_from(caller.data().counters.len()).unwrap();
+                caller.data_mut().counters.push((name, 0));
+                write(&mut caller, metric, &id.to_le_bytes());
+                status(&caller, "proxy_define_metric")
+            },
+        )
+        .unwrap()
+        .func_wrap("env", "proxy_increment_metric", |mut caller: Caller<'_, Host>, metric: i32, offset: i64| {
+            caller.data_mut().counters[usize::try_from(metric).unwrap()].1 += offset;
+            status(&caller, "proxy_increment_metric")
+        })
+        .unwrap()
+        .func_wrap(
+            "env",
+            "proxy_set_property",
+            |mut caller: Caller<'_, Host>, name: i32, name_length: i32, value: i32, value_length: i32| {
+                let pair = (read(&caller, name, name_length), read(&caller, value, value_length));
+                caller.data_mut().told.push(pair);
+                status(&caller, "proxy_set_property")
             },
         )
         .unwrap()
@@ -333,6 +367,44 @@ fn whatever_call_fails_the_request_ends_with_500_and_the_worker_lives_on() {
         vm.store.data_mut().fails = Some(("proxy_send_local_response", status));
         assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])).0, PAUSE);
         vm.check_issues();
+    }
+}
+
+/// Counters and properties are optional: a host without them still issues tokens.
+#[test]
+fn what_became_of_a_request_is_counted_and_told_where_the_host_can() {
+    for (fails, counted) in [
+        (None, true),
+        (Some(("proxy_define_metric", 12)), false),
+        (Some(("proxy_increment_metric", 12)), true),
+        (Some(("proxy_set_property", 12)), true),
+    ] {
+        let mut vm = Vm::start();
+        let mut configuration = configuration();
+        configuration["telemetry"] = json!({"filter_state": true});
+        vm.store.data_mut().configuration = configuration.to_string().into_bytes();
+        vm.store.data_mut().fails = fails;
+        assert!(vm.configure(), "{}", vm.store.data().log);
+        assert_eq!(vm.request(alice()), (CONTINUE, None));
+        assert_eq!(vm.request(alice()), (CONTINUE, None));
+        assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])), (PAUSE, Some(401)));
+        let count = |name: &str| {
+            let counters = &vm.store.data().counters;
+            counters.iter().find(|(own, _)| own == name).unwrap_or_else(|| panic!("{name}: {counters:?}")).1
+        };
+        for name in ["issued", "reused", "denied.identity_missing"] {
+            assert_eq!(count(&format!("auth_o_tron.{name}")), i64::from(counted), "{name}, {fails:?}");
+        }
+        assert_eq!(count("auth_o_tron.passed"), 0);
+        let expected: &[(&[u8], &[u8])] = &[
+            (b"auth_o_tron.subject", b"internal-alice"),
+            (b"auth_o_tron.result", b"issued"),
+            (b"auth_o_tron.subject", b"internal-alice"),
+            (b"auth_o_tron.result", b"reused"),
+            (b"auth_o_tron.result", b"identity_missing"),
+        ];
+        let all: Vec<_> = vm.store.data().told.iter().map(|(name, value)| (&**name, &**value)).collect();
+        assert_eq!(all, expected, "{fails:?}");
     }
 }
 

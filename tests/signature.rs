@@ -89,7 +89,7 @@ fn value(headers: &Headers, name: &str) -> String {
 #[track_caller]
 fn check_proves(name: &str, headers: &Headers) {
     let verdict = decide(&configuration(), headers);
-    assert!(matches!(verdict, Verdict::Issue(_)), "{name}: {verdict:?}");
+    assert!(matches!(verdict, Verdict::Issue { .. }), "{name}: {verdict:?}");
 }
 
 #[track_caller]
@@ -420,5 +420,5 @@ fn the_first_entry_that_proves_decides_about_realms() {
     };
     denied(decide(&configuration, &signed(LINES, &params(NOW))), Code::RealmNotAllowed);
     configuration["trust"][0]["realms"] = json!(["internal"]);
-    assert!(matches!(decide(&configuration, &signed(LINES, &params(NOW))), Verdict::Issue(_)));
+    assert!(matches!(decide(&configuration, &signed(LINES, &params(NOW))), Verdict::Issue { .. }));
 }

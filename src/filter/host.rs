@@ -25,6 +25,8 @@ pub enum Action {
 pub enum LogLevel {
     /// For whoever looks into one request.
     Debug = 1,
+    /// For whoever wrote the configuration.
+    Warn = 3,
     /// For whoever runs the proxy.
     Error = 4,
 }
@@ -44,6 +46,7 @@ pub enum MapType {
 pub struct HostError;
 
 const STATUS_OK: u32 = 0;
+const METRIC_COUNTER: u32 = 0;
 const BUFFER_PLUGIN_CONFIGURATION: u32 = 7;
 /// Leaves the choice of a gRPC status to the host.
 const NO_GRPC_STATUS: i32 = -1;
@@ -54,6 +57,9 @@ unsafe extern "C" {
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, length: *mut usize) -> u32;
     fn proxy_get_property(path: *const u8, path_length: usize, data: *mut *mut u8, length: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_length: usize, value: *const u8, value_length: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, length: usize, metric: *mut u32) -> u32;
+    fn proxy_increment_metric(metric: u32, offset: i64) -> u32;
     fn proxy_get_header_map_pairs(map: MapType, data: *mut *mut u8, length: *mut usize) -> u32;
     fn proxy_replace_header_map_value(
         map: MapType,
@@ -102,6 +108,26 @@ pub fn property(path: &[&str]) -> Result<Box<[u8]>, HostError> {
     let path = path.join("\0");
     // SAFETY: as in `plugin_configuration`; the path and its length are those of one live slice.
     receive(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Sets a property of the stream: a filter state object, under a name that the host prefixes.
+pub fn set_property(name: &str, value: &str) -> Result<(), HostError> {
+    // SAFETY: each pointer and its length are those of one live slice.
+    check(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Defines a counter, or finds the one of that name.
+pub fn define_counter(name: &str) -> Result<u32, HostError> {
+    let mut metric = 0;
+    // SAFETY: the pointer and the length are those of one live slice; the host writes one u32 where `metric` is.
+    check(unsafe { proxy_define_metric(METRIC_COUNTER, name.as_ptr(), name.len(), &raw mut metric) })?;
+    Ok(metric)
+}
+
+/// Adds one to a counter.
+pub fn increment_counter(metric: u32) -> Result<(), HostError> {
+    // SAFETY: the call takes no pointer.
+    check(unsafe { proxy_increment_metric(metric, 1) })
 }
 
 /// Every name and value of a header map, to be read with [`pairs`].

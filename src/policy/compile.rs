@@ -1,13 +1,21 @@
 //! From what was written to a [`Policy`] that cannot be wrong.
 
-use ipnet::IpNet;
+use std::collections::BTreeMap;
 
-use super::{IdentitySources, Policy, RealmSource, TokenHeader};
+use ipnet::IpNet;
+use serde_json::{Map, Value};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use zeroize::Zeroizing;
+
+use super::{
+    IdentitySources, Policy, RealmSource, Reuse, TokenHeader,
+    rules::{Action, Conditions, Host, PathCondition, Rule},
+};
 use crate::{
-    claims::ClaimSet,
-    config::{self, AUTH_O_TRON, Config, ConfigError, Format, HeaderNames, Secret},
+    claims::{ClaimSet, RESERVED},
+    config::{self, Config, ConfigError, Format, HeaderNames, Preset, Secret},
     identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES, MAX_NAME_BYTES},
-    jwt::{MIN_SECRET_BYTES, SecretTooShort, SigningKey},
+    jwt::{KeyRing, MIN_SECRET_BYTES, SecretTooShort, SigningKey},
     request::{MAX_NAME_BYTES as MAX_HEADER_NAME_BYTES, NameConflict, NameId, Names, Role},
     trust::{
         Entry, Proof,
@@ -68,34 +76,101 @@ impl Policy {
     /// As [`Policy::from_json`].
     pub fn compile(config: Config, environment: Environment<'_>) -> Result<Self> {
         let mut names = Names::default();
+        let preset = config.identity.preset.preset();
+        let reuse = compile_reuse(&config)?;
+        let claims = compile_claims(&config.jwt, config.claims, config.token.max_bytes)?;
+        let rules = compile_rules(config.rules, &claims, config.token.reuse)?;
+        let keys = compile_keys(&config.jwt, environment)?;
         let token = compile_token(config.token, &mut names)?;
-        let identity = compile_identity(config.identity, &mut names)?;
+        let identity = compile_identity(config.identity, preset, &mut names)?;
         let trust = compile_trust(config.trust, &mut names, environment)?;
-        let key = compile_key(&config.jwt, environment)?;
-        let claims = compile_claims(config.jwt, &config.claims)?;
         // Also those that the configuration reads no claim from: a service may still believe them.
-        for name in AUTH_O_TRON.headers() {
-            names.add_missing(name, Role::Identity { repeatable: false });
+        for (name, repeatable) in preset.headers() {
+            let role = Role::Identity { repeatable };
+            match name.strip_suffix('*') {
+                Some(prefix) => names.add_prefix(prefix, role),
+                None => names.add_missing(name, role),
+            }
         }
         Ok(Self {
             names,
             identity,
             trust,
-            key,
+            rules,
+            keys,
             claims,
             token,
+            reuse,
             on_missing: config.on_missing,
             forward_identity: config.forward_identity,
+            tells_filter_state: config.telemetry.filter_state,
         })
     }
 }
 
-fn compile_key(jwt: &config::Jwt, environment: Environment<'_>) -> Result<SigningKey> {
-    if let Some(kid) = &jwt.kid {
-        check_text("jwt.kid", kid, MAX_NAME_BYTES)?;
+/// The paths of the secrets that stand in the configuration itself, where whoever sees it sees them.
+#[must_use]
+pub fn inline_secrets(config: &Config) -> Vec<String> {
+    let mut paths = Vec::new();
+    let mut note = |path: String, secret: &Option<Secret>| paths.extend(secret.is_some().then_some(path));
+    note("jwt.secret".to_owned(), &config.jwt.secret);
+    for (index, key) in config.jwt.rotation.iter().enumerate() {
+        note(format!("jwt.rotation[{index}].secret"), &key.secret);
     }
-    let (path, secret) = read_secret("jwt", jwt.secret.as_ref(), jwt.secret_env.as_deref(), environment)?;
-    SigningKey::new(secret.as_bytes(), jwt.kid.as_deref()).map_err(|SecretTooShort| too_short(path, &secret))
+    for (index, entry) in config.trust.iter().enumerate() {
+        if let Some(proof) = &entry.shared_secret {
+            note(format!("trust[{index}].shared_secret.secret"), &proof.secret);
+        }
+        for (key_index, key) in entry.signature.iter().flat_map(|proof| proof.keys.iter().enumerate()) {
+            note(format!("trust[{index}].signature.keys[{key_index}].secret"), &key.secret);
+        }
+    }
+    paths
+}
+
+fn compile_keys(jwt: &config::Jwt, environment: Environment<'_>) -> Result<KeyRing> {
+    let first = compile_key("jwt", jwt.kid.as_deref(), jwt.secret.as_ref(), jwt.secret_env.as_deref(), environment)?;
+    let mut kids: Vec<&str> = jwt.kid.iter().map(String::as_str).collect();
+    let mut later = Vec::<(i64, SigningKey)>::new();
+    for (index, key) in jwt.rotation.iter().enumerate() {
+        let path = format!("jwt.rotation[{index}]");
+        if kids.contains(&key.kid.as_str()) {
+            let problem = format!("found {:?} a second time, expected one key of that name", key.kid);
+            return Err(ConfigError::new(format!("{path}.kid"), problem));
+        }
+        kids.push(&key.kid);
+        let not_before = compile_time(&format!("{path}.not_before"), &key.not_before)?;
+        if later.iter().any(|(other, _)| *other == not_before) {
+            let problem = "found the time of another key, expected each key to take over at a time of its own";
+            return Err(ConfigError::new(format!("{path}.not_before"), problem));
+        }
+        let secret = (key.secret.as_ref(), key.secret_env.as_deref());
+        later.push((not_before, compile_key(&path, Some(&key.kid), secret.0, secret.1, environment)?));
+    }
+    Ok(KeyRing::new(first, later))
+}
+
+fn compile_key(
+    path: &str,
+    kid: Option<&str>,
+    secret: Option<&Secret>,
+    variable: Option<&str>,
+    environment: Environment<'_>,
+) -> Result<SigningKey> {
+    if let Some(kid) = kid {
+        check_text(&format!("{path}.kid"), kid, MAX_NAME_BYTES)?;
+    }
+    let (path, secret) = read_secret(path, secret, variable, environment)?;
+    SigningKey::new(secret.as_bytes(), kid).map_err(|SecretTooShort| too_short(path, &secret))
+}
+
+/// A time of RFC 3339 in epoch seconds.
+fn compile_time(path: &str, time: &str) -> Result<i64> {
+    let time = OffsetDateTime::parse(time, &Rfc3339).ok().filter(|time| time.nanosecond() == 0).ok_or_else(|| {
+        let problem = format!("found {time:?}, expected a time of RFC 3339 such as \"2026-12-01T00:00:00Z\"");
+        ConfigError::new(path, problem)
+    })?;
+    Ok(time.unix_timestamp())
 }
 
 fn too_short(path: String, secret: &str) -> ConfigError {
@@ -103,7 +178,18 @@ fn too_short(path: String, secret: &str) -> ConfigError {
     ConfigError::new(path, problem)
 }
 
-fn compile_claims(jwt: config::Jwt, claims: &config::Claims) -> Result<ClaimSet> {
+/// `None` where every token must be another: with `jti`, unless reuse is asked for.
+fn compile_reuse(config: &Config) -> Result<Option<Reuse>> {
+    let seconds = config.token.reuse;
+    if !(0..config.jwt.exp.max(1)).contains(&seconds) {
+        let problem = format!("found {seconds}, expected 0 or more seconds, less than jwt.exp");
+        return Err(ConfigError::new("token.reuse", problem));
+    }
+    let is_on = seconds > 0 || !config.claims.jti;
+    Ok(is_on.then(|| Reuse { seconds, ..Reuse::default() }))
+}
+
+fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: i64) -> Result<ClaimSet> {
     check_text("jwt.iss", &jwt.iss, MAX_NAME_BYTES)?;
     if let Some(aud) = &jwt.aud {
         check_text("jwt.aud", aud, MAX_NAME_BYTES)?;
@@ -112,7 +198,152 @@ fn compile_claims(jwt: config::Jwt, claims: &config::Claims) -> Result<ClaimSet>
     if claims.aud && jwt.aud.is_none() {
         return Err(ConfigError::new("claims.aud", "found true, expected jwt.aud beside it"));
     }
-    Ok(ClaimSet { issuer: jwt.iss, audience: jwt.aud.filter(|_| claims.aud), lifetime: jwt.exp, scopes: claims.scopes })
+    check_extra(&claims.extra, max_token_bytes)?;
+    Ok(ClaimSet {
+        issuer: jwt.iss.clone(),
+        audience: jwt.aud.clone().filter(|_| claims.aud),
+        lifetime: jwt.exp,
+        scopes: claims.scopes,
+        has_id: claims.jti,
+        extra: claims.extra,
+    })
+}
+
+fn check_extra(extra: &Map<String, Value>, max_token_bytes: i64) -> Result<()> {
+    for name in extra.keys() {
+        check_text("claims.extra", name, MAX_NAME_BYTES)?;
+        if RESERVED.contains(&name.as_str()) {
+            let problem = "found a claim that is the filter's to set, expected another name";
+            return Err(ConfigError::new(format!("claims.extra.{name}"), problem));
+        }
+    }
+    let bytes = Value::from(extra.clone()).to_string().len();
+    if i64::try_from(bytes).unwrap_or(i64::MAX) > max_token_bytes {
+        let problem = format!("found {bytes} bytes of JSON, expected less than token.max_bytes");
+        return Err(ConfigError::new("claims.extra", problem));
+    }
+    Ok(())
+}
+
+fn compile_rules(rules: Vec<config::Rule>, claims: &ClaimSet, reuse: i64) -> Result<Vec<Rule>> {
+    rules
+        .into_iter()
+        .enumerate()
+        .map(|(index, rule)| {
+            let path = format!("rules[{index}]");
+            let conditions = compile_conditions(&format!("{path}.match"), rule.conditions)?;
+            let action = match (rule.action, rule.jwt) {
+                (config::Action::Issue, None) => Action::Issue(None),
+                (config::Action::Issue, Some(jwt)) => {
+                    Action::Issue(Some(compile_override(&format!("{path}.jwt"), jwt, claims, reuse)?))
+                }
+                (config::Action::Pass, None) => Action::Pass,
+                (config::Action::Deny, None) => Action::Deny,
+                (config::Action::Pass | config::Action::Deny, Some(_)) => {
+                    let problem = "found it beside an action that issues no token, expected the action `issue`";
+                    return Err(ConfigError::new(format!("{path}.jwt"), problem));
+                }
+            };
+            Ok(Rule { conditions, action })
+        })
+        .collect()
+}
+
+fn compile_override(path: &str, jwt: config::JwtOverride, claims: &ClaimSet, reuse: i64) -> Result<ClaimSet> {
+    let mut claims = claims.clone();
+    if let Some(iss) = jwt.iss {
+        check_text(&format!("{path}.iss"), &iss, MAX_NAME_BYTES)?;
+        claims.issuer = iss;
+    }
+    if let Some(aud) = jwt.aud {
+        check_text(&format!("{path}.aud"), &aud, MAX_NAME_BYTES)?;
+        // Tokens have an audience where `claims.aud` asks for it.
+        claims.audience = claims.audience.map(|_| aud);
+    }
+    if let Some(exp) = jwt.exp {
+        let path = format!("{path}.exp");
+        check_range(&path, exp, MAX_LIFETIME_SECONDS, "seconds")?;
+        if exp <= reuse {
+            return Err(ConfigError::new(path, format!("found {exp}, expected more seconds than token.reuse")));
+        }
+        claims.lifetime = exp;
+    }
+    Ok(claims)
+}
+
+fn compile_conditions(path: &str, conditions: config::Match) -> Result<Conditions> {
+    let config::Match { hosts, path_prefix, path: exact, methods, route } = conditions;
+    if hosts.is_none() && path_prefix.is_none() && exact.is_none() && methods.is_none() && route.is_none() {
+        let problem = "found no condition, expected at least one of `hosts`, `path_prefix`, `path`, `methods`, `route`";
+        return Err(ConfigError::new(path, problem));
+    }
+    if let Some(route) = &route {
+        check_text(&format!("{path}.route"), route, MAX_NAME_BYTES)?;
+    }
+    Ok(Conditions {
+        hosts: compile_any(&format!("{path}.hosts"), hosts, compile_host)?,
+        path: compile_path(path, path_prefix, exact)?,
+        methods: compile_any(&format!("{path}.methods"), methods, compile_method)?,
+        route,
+    })
+}
+
+/// A list of which any may hold: with none in it, none could.
+fn compile_any<T>(
+    path: &str,
+    values: Option<Vec<String>>,
+    compile: impl Fn(&str, &str) -> Result<T>,
+) -> Result<Option<Vec<T>>> {
+    let Some(values) = values else { return Ok(None) };
+    if values.is_empty() {
+        return Err(ConfigError::new(path, "found an empty list, expected at least one value"));
+    }
+    let compiled = values.iter().enumerate().map(|(index, value)| compile(&format!("{path}[{index}]"), value.as_str()));
+    compiled.collect::<Result<_>>().map(Some)
+}
+
+fn compile_host(path: &str, host: &str) -> Result<Host> {
+    let lower = host.to_ascii_lowercase();
+    let (domain, is_below) = lower.strip_prefix("*.").map_or((lower.as_str(), false), |domain| (domain, true));
+    let is_address = domain.starts_with('[') && domain.ends_with(']') && !is_below;
+    let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if domain.is_empty() || domain.ends_with('.') || !(is_address || domain.bytes().all(is_host_char)) {
+        let problem = format!(
+            "found {host:?}, expected a host without port such as \"example.com\", or \"*.example.com\" for all below it"
+        );
+        return Err(ConfigError::new(path, problem));
+    }
+    Ok(if is_below { Host::Below(format!(".{domain}")) } else { Host::Exact(lower) })
+}
+
+fn compile_method(path: &str, method: &str) -> Result<String> {
+    // Methods are case-sensitive (RFC 9110, section 9.1), and "get" would match nothing.
+    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || b"-_".contains(&byte)) {
+        return Err(ConfigError::new(path, format!("found {method:?}, expected a method such as \"GET\"")));
+    }
+    Ok(method.to_owned())
+}
+
+fn compile_path(path: &str, prefix: Option<String>, exact: Option<String>) -> Result<Option<PathCondition>> {
+    let check = |name: &str, value: &str| {
+        if value.starts_with('/') && !value.contains(['?', '#']) && !value.contains(char::is_control) {
+            return Ok(());
+        }
+        let problem = format!("found {value:?}, expected a path that begins with \"/\", without query or fragment");
+        Err(ConfigError::new(format!("{path}.{name}"), problem))
+    };
+    match (prefix, exact) {
+        (Some(_), Some(_)) => Err(ConfigError::new(path, "found both `path_prefix` and `path`, expected one of them")),
+        (Some(prefix), None) => {
+            check("path_prefix", &prefix)?;
+            Ok(Some(PathCondition::Prefix(prefix.strip_suffix('/').unwrap_or(&prefix).to_owned())))
+        }
+        (None, Some(exact)) => {
+            check("path", &exact)?;
+            Ok(Some(PathCondition::Exact(exact)))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 fn compile_token(token: config::Token, names: &mut Names) -> Result<TokenHeader> {
@@ -130,9 +361,8 @@ fn compile_token(token: config::Token, names: &mut Names) -> Result<TokenHeader>
     Ok(TokenHeader { name, prefix: token.prefix, max_bytes })
 }
 
-fn compile_identity(identity: config::Identity, names: &mut Names) -> Result<IdentitySources> {
+fn compile_identity(identity: config::Identity, preset: &Preset, names: &mut Names) -> Result<IdentitySources> {
     let single = Role::Identity { repeatable: false };
-    let preset = &AUTH_O_TRON;
     if let Some(realms) = &identity.realms {
         check_realms("identity.realms", realms)?;
     }
@@ -148,7 +378,7 @@ fn compile_identity(identity: config::Identity, names: &mut Names) -> Result<Ide
             preset.attributes,
             single,
         )?,
-        attributes_from: compile_attributes_from(identity.attributes.from, names)?,
+        attributes_from: compile_attributes_from(identity.attributes.from, preset.attributes_from, names)?,
         required: identity.required,
         realms: identity.realms,
     })
@@ -162,6 +392,10 @@ fn compile_realm(realm: config::Realm, default: &[&str], names: &mut Names) -> R
         (None, Some(value)) => {
             check_text("identity.realm.value", &value, MAX_NAME_BYTES)?;
             Ok(RealmSource::Fixed(value))
+        }
+        (None, None) if default.is_empty() => {
+            let problem = "missing, expected `value` or `header`, as the headers of the preset tell no realm";
+            Err(ConfigError::new("identity.realm", problem))
         }
         (header, None) => {
             let role = Role::Identity { repeatable: false };
@@ -183,10 +417,14 @@ fn compile_list(
 }
 
 fn compile_attributes_from(
-    from: std::collections::BTreeMap<String, String>,
+    from: Option<BTreeMap<String, String>>,
+    default: &[(&str, &str)],
     names: &mut Names,
 ) -> Result<Vec<(String, NameId)>> {
     let path = "identity.attributes.from";
+    let from = from.unwrap_or_else(|| {
+        default.iter().map(|(attribute, header)| ((*attribute).to_owned(), (*header).to_owned())).collect()
+    });
     if from.len() > MAX_ATTRIBUTES {
         let problem = format!("found {} attributes, expected at most {MAX_ATTRIBUTES}", from.len());
         return Err(ConfigError::new(path, problem));
@@ -369,11 +607,11 @@ fn compile_shared_secret(
     if secret.is_empty() {
         return Err(ConfigError::new(path, "found an empty secret, expected a long random one"));
     }
-    if secret.trim() != secret || secret.contains(char::is_control) {
+    if secret.trim() != secret.as_str() || secret.contains(char::is_control) {
         let problem = "found blanks at an end, or a control character, expected what a header value can carry";
         return Err(ConfigError::new(path, problem));
     }
-    Ok(SharedSecret::new(header, secret.into_bytes()))
+    Ok(SharedSecret::new(header, secret))
 }
 
 /// Reads `secret` or `secret_env` of the object at `path`; returns the path of the one that is given.
@@ -382,14 +620,14 @@ fn read_secret(
     secret: Option<&Secret>,
     variable: Option<&str>,
     environment: Environment<'_>,
-) -> Result<(String, String)> {
+) -> Result<(String, Zeroizing<String>)> {
     match (secret, variable) {
         (Some(_), Some(_)) => {
             let problem = "found both `secret` and `secret_env`, expected one of them";
             Err(ConfigError::new(path, problem))
         }
         (None, None) => Err(ConfigError::new(path, "found neither `secret` nor `secret_env`, expected one of them")),
-        (Some(secret), None) => Ok((format!("{path}.secret"), secret.0.clone())),
+        (Some(secret), None) => Ok((format!("{path}.secret"), secret.0.clone().into())),
         (None, Some(variable)) => {
             let path = format!("{path}.secret_env");
             let value = environment(variable).ok_or_else(|| {
@@ -399,7 +637,7 @@ fn read_secret(
                 );
                 ConfigError::new(path.clone(), problem)
             })?;
-            Ok((path, value))
+            Ok((path, value.into()))
         }
     }
 }
