@@ -232,6 +232,44 @@ fn a_token_over_max_bytes_is_denied() {
     assert!(matches!(verdict, Verdict::Deny(rejection) if rejection.code == Code::IdentityMalformed));
 }
 
+#[test]
+fn extra_claims_follow_the_others_and_are_the_same_in_every_token() {
+    let changes = json!({"claims": {"extra": {"z": [1, {"b": null}], "env": "prod"}}});
+    let payload = part(&issue(&changes, SEED_HEADERS), 1);
+    let common = SEED_PAYLOAD.strip_suffix('}').unwrap();
+    assert_eq!(payload, format!(r#"{common},"env":"prod","z":[1,{{"b":null}}]}}"#));
+}
+
+/// RFC 7519, section 4.1.7: 128 random bits, another in every token.
+#[test]
+fn jti_is_128_bits_and_another_in_every_token() {
+    let ids = [(); 2].map(|()| claims(&json!({"claims": {"jti": true}}), ALICE)["jti"].as_str().unwrap().to_owned());
+    assert_ne!(ids[0], ids[1]);
+    for id in ids {
+        assert_eq!(URL_SAFE_NO_PAD.decode(id).unwrap().len(), 16);
+    }
+    assert_eq!(claims(&json!({}), ALICE).get("jti"), None);
+}
+
+/// The key in use signs, and its name is in the JOSE header.
+#[test]
+fn keys_take_over_at_their_second() {
+    const NEXT: &str = "the next secret, as long as any has to be";
+    // In another time zone; the seed page's now plus ten seconds.
+    let rotation = json!([{"kid": "next", "secret": NEXT, "not_before": "2024-01-01T00:00:10+01:00"}]);
+    for (now, secret, header) in [
+        (SEED_NOW + 9, SECRET, r#"{"typ":"JWT","alg":"HS256"}"#),
+        (SEED_NOW + 10, NEXT, r#"{"typ":"JWT","alg":"HS256","kid":"next"}"#),
+    ] {
+        let Verdict::Issue { value, .. } = decide(&json!({"jwt": {"rotation": rotation}}), ALICE, now) else {
+            panic!("no token");
+        };
+        let token = value.strip_prefix("Bearer ").unwrap();
+        assert!(verify(token, secret).is_ok());
+        assert_eq!(part(token, 0), header);
+    }
+}
+
 /// One header of any bytes, under a name that is ours, an alias of it, or foreign.
 fn any_header() -> impl Strategy<Value = (String, Vec<u8>)> {
     let name = prop_oneof![
