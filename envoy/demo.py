@@ -18,6 +18,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 GATEWAY, SERVICE, ADMIN = 10000, 10001, 9901
+ACCESS_LOG = "access.log"
 IDENTITY = [
     "x-auth-username: alice",
     "x-auth-realm: internal",
@@ -42,7 +43,7 @@ def free_port(wanted):
 
 
 def start(envoy, directory):
-    """Starts Envoy on free ports; returns the process and the port of the gateway once it answers."""
+    """Starts Envoy on free ports; returns the process and the ports by those of the YAML once it answers."""
     yaml = (TOP / "envoy" / "envoy.yaml").read_text()
     ports = {wanted: free_port(wanted) for wanted in (GATEWAY, SERVICE, ADMIN)}
     for wanted, port in ports.items():
@@ -50,13 +51,14 @@ def start(envoy, directory):
     config, log = directory / "envoy.yaml", directory / "envoy.log"
     config.write_text(yaml)
     command = [envoy, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "--log-path", log]
-    process = subprocess.Popen(command, cwd=TOP, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with open(directory / ACCESS_LOG, "wb") as access_log:
+        process = subprocess.Popen(command, cwd=TOP, stdout=access_log, stderr=subprocess.DEVNULL)
     for _ in range(200):
         if process.poll() is not None:
             break
         ready = ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{ports[ADMIN]}/ready"]
         if subprocess.run(ready).returncode == 0:
-            return process, ports[GATEWAY]
+            return process, ports
         time.sleep(0.1)
     process.kill()
     sys.exit(f"Envoy did not start:\n{log.read_text() if log.exists() else ''}")
@@ -115,6 +117,24 @@ def demo(port):
     expect(status, 401)
 
 
+def show_traces(admin, access_log):
+    """What became of the three requests, as an operator sees it."""
+    print("# 4. What the operator sees: counters for Prometheus, and the access log\n")
+    command = ["curl", "-s", f"http://127.0.0.1:{admin}/stats/prometheus?filter=auth_o_tron&usedonly"]
+    print("$", shlex.join(command))
+    counters = subprocess.run(command, capture_output=True, check=True).stdout.decode()
+    print("\n".join(line for line in counters.splitlines() if line.startswith("auth_o_tron")), "\n")
+    expect('auth_o_tron_denied{code="identity_missing"} 1' in counters, True)
+    for _ in range(100):
+        lines = access_log.read_text().splitlines()
+        if len(lines) >= 3:
+            break
+        # Envoy writes it every second.
+        time.sleep(0.1)
+    print("\n".join(lines))
+    expect(lines[0], "GET / 200 issued internal-alice")
+
+
 def keep_running(process, port):
     print(f"Envoy listens on 127.0.0.1:{port} until Ctrl-C. To try in another terminal:\n")
     for headers in ([*IDENTITY, PROOF], IDENTITY, []):
@@ -129,9 +149,13 @@ def main():
     # So that `kill` stops Envoy too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as directory:
-        process, port = start(sys.argv[1], pathlib.Path(directory))
+        process, ports = start(sys.argv[1], pathlib.Path(directory))
         try:
-            keep_running(process, port) if "--keep" in sys.argv else demo(port)
+            if "--keep" in sys.argv:
+                keep_running(process, ports[GATEWAY])
+            else:
+                demo(ports[GATEWAY])
+                show_traces(ports[ADMIN], pathlib.Path(directory) / ACCESS_LOG)
         finally:
             process.terminate()
             process.wait()
