@@ -6,7 +6,7 @@
 pub mod compile;
 pub mod rules;
 
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 
 use crate::{
     claims::{ClaimSet, ClaimsError, Subject},
@@ -31,18 +31,11 @@ pub struct Policy {
     /// Of tokens whose rule has none of its own.
     claims: ClaimSet,
     token: TokenHeader,
-    reuse: Option<Reuse>,
+    /// Tokens that may be handed out again: of this policy, so that none outlives a new configuration.
+    reuse: Option<TokenCache>,
     on_missing: OnMissing,
     forward_identity: bool,
     tells_filter_state: bool,
-}
-
-/// Tokens that may be handed out again. They belong to one policy, so none outlives a new configuration.
-#[derive(Debug, Default)]
-struct Reuse {
-    /// After the second of its `iat`, in seconds.
-    seconds: i64,
-    cache: RefCell<TokenCache>,
 }
 
 /// Where each part of the identity comes from.
@@ -189,10 +182,7 @@ impl Policy {
     /// The subject of the token that `request` gets, where filter state is to tell it.
     #[must_use]
     pub fn subject(&self, request: &Request<'_>) -> Option<String> {
-        let identity = &self.identity;
-        self.tells_filter_state
-            .then(|| identity.read_subject(request).ok().map(|subject| subject.to_string()))
-            .flatten()
+        self.identity.read_subject(request).ok().filter(|_| self.tells_filter_state).map(|subject| subject.to_string())
     }
 
     /// Whether filter state is to tell what became of a request.
@@ -214,8 +204,8 @@ impl Policy {
             "trust",
             "no entry proves the identity",
         ))?;
-        let cache_key = self.reuse.as_ref().map(|_| self.cache_key(request, rule, prover, now));
-        if let Some(value) = self.reusable(cache_key.as_deref(), now) {
+        let reuse = self.reuse.as_ref().map(|cache| (cache, self.cache_key(request, rule, prover, now)));
+        if let Some(value) = reuse.as_ref().and_then(|(cache, key)| cache.get(key, now)) {
             return Ok(Verdict::Issue { value, is_reused: true });
         }
         let claims = match rule {
@@ -226,7 +216,9 @@ impl Policy {
         self.identity.check_realm(identity.realm, entry)?;
         let expiry = claims.expiry(check_expiry(&identity, now)?, now);
         let value: Rc<str> = self.sign(claims, &identity, expiry, now)?.into();
-        self.keep(cache_key.as_deref(), &value, expiry, now);
+        if let Some((cache, key)) = reuse {
+            cache.keep(key, Rc::clone(&value), now, expiry);
+        }
         Ok(Verdict::Issue { value, is_reused: false })
     }
 
@@ -262,19 +254,6 @@ impl Policy {
             key.extend(value);
         }
         key
-    }
-
-    fn reusable(&self, cache_key: Option<&[u8]>, now: i64) -> Option<Rc<str>> {
-        self.reuse.as_ref()?.cache.try_borrow().ok()?.get(cache_key?, now)
-    }
-
-    /// Keeps a token of `now` until it may no longer be handed out: never past its own expiry.
-    fn keep(&self, cache_key: Option<&[u8]>, value: &Rc<str>, expiry: i64, now: i64) {
-        let (Some(reuse), Some(key)) = (&self.reuse, cache_key) else { return };
-        let end = now.saturating_add(reuse.seconds).saturating_add(1).min(expiry);
-        if let Ok(mut cache) = reuse.cache.try_borrow_mut() {
-            cache.insert(key, Rc::clone(value), now..end);
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! ordered, scanned or moved by a look-up, and the bounds hold by construction. What a busier cache would win is little:
 //! a token lives in it for the few seconds of `token.reuse`.
 
-use std::{collections::HashMap, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
 
 /// The most tokens of one generation.
 const MAX_ENTRIES: usize = 2048;
@@ -15,29 +15,56 @@ const MAX_BYTES: usize = 2 * 1024 * 1024;
 pub const MAX_CACHE_BYTES: usize = 2 * MAX_BYTES;
 
 /// Tokens that may be handed out again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct TokenCache {
+    /// How long, in seconds, after the second in which a token was made.
+    seconds: i64,
+    generations: RefCell<Generations>,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
     young: Generation,
     old: Generation,
 }
 
 #[derive(Debug, Default)]
 struct Generation {
-    tokens: HashMap<Box<[u8]>, Token>,
+    tokens: HashMap<Vec<u8>, Token>,
     bytes: usize,
 }
 
 #[derive(Debug)]
 struct Token {
     value: Rc<str>,
-    /// The first second in which it may be handed out, and the first in which it may no longer.
-    seconds: std::ops::Range<i64>,
+    /// The epoch seconds in which it may be handed out.
+    seconds: Range<i64>,
 }
 
 impl TokenCache {
+    /// A cache of tokens that may be handed out again for so many `seconds` after that in which they were made.
+    #[must_use]
+    pub fn new(seconds: i64) -> Self {
+        Self { seconds, generations: RefCell::default() }
+    }
+
     /// The token of `key`, if it may be handed out at `now`, in epoch seconds.
     #[must_use]
     pub fn get(&self, key: &[u8], now: i64) -> Option<Rc<str>> {
+        self.generations.try_borrow().ok()?.get(key, now)
+    }
+
+    /// Keeps the token of `key`, made at `now`, and to be handed out no more at `expiry`, both in epoch seconds.
+    pub fn keep(&self, key: Vec<u8>, value: Rc<str>, now: i64, expiry: i64) {
+        let end = now.saturating_add(self.seconds).saturating_add(1).min(expiry);
+        if let Ok(mut generations) = self.generations.try_borrow_mut() {
+            generations.insert(key, Token { value, seconds: now..end });
+        }
+    }
+}
+
+impl Generations {
+    fn get(&self, key: &[u8], now: i64) -> Option<Rc<str>> {
         [&self.young, &self.old]
             .into_iter()
             .filter_map(|generation| generation.tokens.get(key))
@@ -45,19 +72,16 @@ impl TokenCache {
             .map(|token| Rc::clone(&token.value))
     }
 
-    /// Keeps the token of `key` to be handed out within `seconds`.
-    pub fn insert(&mut self, key: &[u8], value: Rc<str>, seconds: std::ops::Range<i64>) {
-        let bytes = key.len().saturating_add(value.len());
-        if bytes > MAX_BYTES {
-            return;
-        }
+    fn insert(&mut self, key: Vec<u8>, token: Token) {
+        let (key_bytes, value_bytes) = (key.len(), token.value.len());
+        let bytes = key_bytes.saturating_add(value_bytes);
         let is_full = self.young.tokens.len() >= MAX_ENTRIES || self.young.bytes.saturating_add(bytes) > MAX_BYTES;
         if is_full {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.bytes = self.young.bytes.saturating_add(bytes);
-        if let Some(replaced) = self.young.tokens.insert(key.into(), Token { value, seconds }) {
-            let freed = key.len().saturating_add(replaced.value.len());
+        if let Some(replaced) = self.young.tokens.insert(key, token) {
+            let freed = key_bytes.saturating_add(replaced.value.len());
             self.young.bytes = self.young.bytes.saturating_sub(freed);
         }
     }
@@ -75,13 +99,16 @@ mod tests {
 
     #[test]
     fn a_token_is_handed_out_in_its_seconds_and_to_its_key_only() {
-        let mut cache = TokenCache::default();
-        cache.insert(b"alice", token("a"), 10..12);
+        let cache = TokenCache::new(2);
+        cache.keep(b"alice".to_vec(), token("a"), 10, 99);
+        cache.keep(b"bob".to_vec(), token("b"), 10, 12);
         for (key, now, expected) in [
             ("alice", 9, None),
             ("alice", 10, Some("a")),
-            ("alice", 11, Some("a")),
-            ("alice", 12, None),
+            ("alice", 12, Some("a")),
+            ("alice", 13, None),
+            ("bob", 11, Some("b")),
+            ("bob", 12, None),
             ("alic", 10, None),
             ("alice ", 10, None),
             ("", 10, None),
@@ -92,32 +119,33 @@ mod tests {
 
     #[test]
     fn the_token_of_now_takes_the_place_of_an_earlier_one_in_either_generation() {
-        let mut cache = TokenCache::default();
-        cache.insert(b"alice", token("first"), 10..11);
+        let cache = TokenCache::new(0);
+        cache.keep(b"alice".to_vec(), token("first"), 10, 99);
         for other in 0..MAX_ENTRIES {
-            cache.insert(&other.to_le_bytes(), token("other"), 10..11);
+            cache.keep(other.to_le_bytes().to_vec(), token("other"), 10, 99);
         }
         assert_eq!(cache.get(b"alice", 10).as_deref(), Some("first"), "it is in the old generation");
-        cache.insert(b"alice", token("second"), 11..12);
+        cache.keep(b"alice".to_vec(), token("second"), 11, 99);
         assert_eq!(cache.get(b"alice", 11).as_deref(), Some("second"));
     }
 
     proptest! {
-        /// Whatever is inserted: the bounds hold, and what comes out is what went in last under that key.
+        /// Whatever is kept: the bounds hold, and what comes out is what went in last under that key.
         #[test]
         fn bounded_and_exact(inserts in prop::collection::vec((0_u16..600, 1_usize..9000), 0..3000)) {
-            let mut cache = TokenCache::default();
+            let cache = TokenCache::new(0);
             let mut last = HashMap::new();
             for (key, length) in inserts {
                 let value = token(&format!("{key:05}").repeat(length / 5));
                 last.insert(key, Rc::clone(&value));
-                cache.insert(&key.to_le_bytes(), value, 0..1);
-                for generation in [&cache.young, &cache.old] {
-                    let bytes: usize = generation.tokens.iter().map(|(key, token)| key.len() + token.value.len()).sum();
-                    prop_assert_eq!(bytes, generation.bytes);
-                    prop_assert!(bytes <= MAX_BYTES && generation.tokens.len() <= MAX_ENTRIES);
-                }
+                cache.keep(key.to_le_bytes().to_vec(), value, 0, 1);
                 prop_assert_eq!(cache.get(&key.to_le_bytes(), 0), last.get(&key).cloned());
+            }
+            let generations = cache.generations.borrow();
+            for generation in [&generations.young, &generations.old] {
+                let bytes: usize = generation.tokens.iter().map(|(key, token)| key.len() + token.value.len()).sum();
+                prop_assert_eq!(bytes, generation.bytes);
+                prop_assert!(bytes <= MAX_BYTES && generation.tokens.len() <= MAX_ENTRIES);
             }
             for (key, value) in last {
                 prop_assert!(cache.get(&key.to_le_bytes(), 0).is_none_or(|found| found == value));

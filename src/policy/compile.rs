@@ -8,7 +8,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::Zeroizing;
 
 use super::{
-    IdentitySources, Policy, RealmSource, Reuse, TokenHeader,
+    IdentitySources, Policy, RealmSource, TokenHeader,
     rules::{Action, Conditions, Host, PathCondition, Rule},
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES, MAX_NAME_BYTES},
     jwt::{KeyRing, MIN_SECRET_BYTES, SecretTooShort, SigningKey},
     request::{MAX_NAME_BYTES as MAX_HEADER_NAME_BYTES, NameConflict, NameId, Names, Role},
+    reuse::TokenCache,
     trust::{
         Entry, Proof,
         filter_state::FilterState,
@@ -179,14 +180,14 @@ fn too_short(path: String, secret: &str) -> ConfigError {
 }
 
 /// `None` where every token must be another: with `jti`, unless reuse is asked for.
-fn compile_reuse(config: &Config) -> Result<Option<Reuse>> {
+fn compile_reuse(config: &Config) -> Result<Option<TokenCache>> {
     let seconds = config.token.reuse;
     if !(0..config.jwt.exp.max(1)).contains(&seconds) {
         let problem = format!("found {seconds}, expected 0 or more seconds, less than jwt.exp");
         return Err(ConfigError::new("token.reuse", problem));
     }
     let is_on = seconds > 0 || !config.claims.jti;
-    Ok(is_on.then(|| Reuse { seconds, ..Reuse::default() }))
+    Ok(is_on.then(|| TokenCache::new(seconds)))
 }
 
 fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: i64) -> Result<ClaimSet> {
