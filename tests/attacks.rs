@@ -15,19 +15,30 @@ use std::{
 };
 
 use auth_o_tron_envoy::rejection::Code;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
-use support::{Envoy, Lines, Message, PROOF, SIGNING_SECRET, Upstream, verify};
+use sha2::Sha256;
+use support::{
+    Envoy, Lines, Message, PROOF, SIGNING_SECRET, Upstream,
+    tls::{Authority, uri},
+    verify,
+};
 
-use Code::{IdentityMalformed, IdentityMissing, IdentityUntrusted};
+use Code::{IdentityExpired, IdentityMalformed, IdentityMissing, IdentityUntrusted, RealmNotAllowed};
 use Expected::{Denied, Issued, Passed, Refused};
 
 const SHARED: &str = "shared_secret";
 const SIGNED: &str = "signature";
 const PASS: &str = "pass";
 const FORWARD: &str = "forward";
-/// Proofs that no header can give: client certificate, direct peer, filter state.
+/// Everything that `identity` can ask for, and identity headers that go on.
+const STRICT: &str = "strict";
+/// Proofs that no header can give: client certificate, direct peer, filter state. What the proxy knows is not enough.
 const EVIDENCE: &str = "evidence";
+/// The same by TLS, where the client shows somebody else's certificate.
+const TLS: &str = "tls";
 
 const GW_1: &str = "the first gateway's secret, 32 bytes";
 const GW_2: &str = "the second gateway's secret, 32 bytes";
@@ -41,6 +52,14 @@ fn configurations() -> Vec<(&'static str, Value)> {
         "max_age": 3600,
         "components": ["@method", "@authority", "@path", "@scheme", "@query"],
     }});
+    let shared = &trust[0]["shared_secret"];
+    let strict = json!({
+        "realm": {"header": ["x-auth-realm", "x-auth-tenant"]},
+        "attributes": {"from": {"email": "x-auth-email"}},
+        "required": ["roles"],
+        "realms": ["internal", "guests"],
+    });
+    let strict_trust = json!([{"shared_secret": shared, "realms": ["internal", "partners"]}]);
     let evidence = json!([
         {"mtls": {"uri_sans": ["spiffe://cluster.local/ns/gw/sa/gateway"]}},
         {"peer": {"cidrs": ["10.0.0.0/8"]}},
@@ -51,8 +70,47 @@ fn configurations() -> Vec<(&'static str, Value)> {
         (SIGNED, json!({"jwt": jwt, "trust": [signature]})),
         (PASS, json!({"jwt": jwt, "trust": trust, "on_missing": "pass"})),
         (FORWARD, json!({"jwt": jwt, "trust": trust, "forward_identity": true})),
+        (STRICT, json!({"jwt": jwt, "identity": strict, "trust": strict_trust, "forward_identity": true})),
         (EVIDENCE, json!({"jwt": jwt, "trust": evidence})),
+        (TLS, json!({"jwt": jwt, "trust": evidence})),
     ]
+}
+
+/// The gateways, and beside the filter what an attack may need.
+fn bootstrap(upstream: u16, authority: &Authority) -> Value {
+    let mut bootstrap = support::gateways(&configurations(), upstream);
+    for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
+        let name = listener["name"].clone();
+        let chain = &mut listener["filter_chains"][0];
+        let manager = &mut chain["filters"][0]["typed_config"];
+        manager["http2_protocol_options"] = json!({"allow_connect": true});
+        if name == EVIDENCE {
+            // Envoy believes `x-forwarded-for`, and every proof finds a value, if not the right one.
+            manager["use_remote_address"] = json!(false);
+            let states = [
+                ("auth_o_tron.peer", "%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%"),
+                ("auth_o_tron.authenticated", "no"),
+            ];
+            let states = states.map(|(key, value)| {
+                json!({
+                    "object_key": key, "factory_key": "envoy.string",
+                    "format_string": {"text_format_source": {"inline_string": value}},
+                })
+            });
+            let filter = json!({"name": "envoy.filters.http.set_filter_state", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+                "on_request_headers": states,
+            }});
+            manager["http_filters"].as_array_mut().unwrap().insert(0, filter);
+        }
+        if name == TLS {
+            let yaml = authority.place(&support::top().join("envoy/mtls.yaml"));
+            let shipped: Value = serde_yaml_ng::from_str(&yaml).unwrap();
+            let shipped = &shipped["static_resources"]["listeners"][0]["filter_chains"][0];
+            chain["transport_socket"] = shipped["transport_socket"].clone();
+        }
+    }
+    bootstrap
 }
 
 // === the table ===
@@ -188,18 +246,35 @@ const BASE: &[&str] = &[
     r#""x-auth-roles": reader"#,
 ];
 
+/// The parameter that names the first key.
+const KEY: &str = r#";keyid="gw-1""#;
+
 fn created() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
 fn sign(label: &str, base: &[&str], params: &str, secret: &str) -> Lines {
-    let fields = support::signature_fields(label, base, &format!(";created={}{params}", created()), secret);
+    sign_at(label, base, &format!(";created={}{params}", created()), secret)
+}
+
+/// As [`sign`], at whatever time the parameters name.
+fn sign_at(label: &str, base: &[&str], params: &str, secret: &str) -> Lines {
+    let fields = support::signature_fields(label, base, params, secret);
     fields.into_iter().map(|(name, value)| (name, value.into_bytes())).collect()
+}
+
+/// Alice's request with the gateway's right MAC, also over components that no implementation would sign.
+fn signed_over(base: &[&str], components: &[&str]) -> Lines {
+    let params = format!("({});created={}{KEY}", components.join(" "), created());
+    let base = format!("{}\n\"@signature-params\": {params}", base.join("\n"));
+    let mac = Hmac::<Sha256>::new_from_slice(GW_1.as_bytes()).unwrap().chain_update(base).finalize().into_bytes();
+    let headers = with(alice(), "signature-input", format!("gw={params}"));
+    with(headers, "signature", format!("gw=:{}:", STANDARD.encode(mac)))
 }
 
 /// Alice's request as the gateway signs it.
 fn signed() -> Lines {
-    [alice(), sign("gw", BASE, r#";keyid="gw-1""#, GW_1)].concat()
+    [alice(), sign("gw", BASE, KEY, GW_1)].concat()
 }
 
 /// Alice's request, with a signature made as told.
@@ -211,7 +286,7 @@ fn signed_as(base: &[&str], params: &str, secret: &str) -> Lines {
 fn signed_for(line: &str) -> Lines {
     let component = line.split_once(':').unwrap().0;
     let base: Vec<_> = BASE.iter().map(|own| if own.starts_with(component) { line } else { own }).collect();
-    signed_as(&base, r#";keyid="gw-1""#, GW_1)
+    signed_as(&base, KEY, GW_1)
 }
 
 const NAMES: [&str; 5] = ["x-auth-username", "x-auth-realm", "x-auth-roles", "x-auth-scopes", "x-auth-attributes"];
@@ -221,12 +296,15 @@ fn table() -> Vec<Attack> {
     no_proof(&mut table);
     ambiguity(&mut table);
     values(&mut table);
+    limits(&mut table);
+    claims(&mut table);
     token_header(&mut table);
     framing(&mut table);
     targets(&mut table);
     upgrades_and_trailers(&mut table);
     pseudo_headers(&mut table);
     signatures(&mut table);
+    signature_parameters(&mut table);
     table.0
 }
 
@@ -257,7 +335,9 @@ fn no_proof(t: &mut Table) {
     t.both("a proof in the query", SHARED, &format!("GET /?x-auth-proof={PROOF}"), alice(), Denied(IdentityUntrusted));
     let certificate =
         with(alice(), "x-forwarded-client-cert", "By=spiffe://a;URI=spiffe://cluster.local/ns/gw/sa/gateway");
-    t.both("a made-up client certificate", EVIDENCE, "GET /", certificate, Denied(IdentityUntrusted));
+    t.both("a made-up client certificate", EVIDENCE, "GET /", certificate.clone(), Denied(IdentityUntrusted));
+    t.h1("another's client certificate", TLS, "GET /", alice(), Denied(IdentityUntrusted));
+    t.h1("another's client certificate and a made-up one", TLS, "GET /", certificate, Denied(IdentityUntrusted));
     t.both(
         "a made-up peer",
         EVIDENCE,
@@ -512,6 +592,62 @@ fn values(t: &mut Table) {
     t.both("a TAB after the name", SHARED, "GET /", with(proven(), "x-auth-username\t", "root"), Refused);
     t.both("a NUL after the name", SHARED, "GET /", with(proven(), "x-auth-username\0", "root"), Refused);
     t.both("an empty name", SHARED, "GET /", with(proven(), "", "root"), Refused);
+}
+
+/// What is over a limit is refused, never cut. Each is just over one limit, and within all others.
+fn limits(t: &mut Table) {
+    let attributes = |json: &Value| with(proven(), "x-auth-attributes", json.to_string());
+    let many: BTreeMap<_, _> = (0..65).map(|n| (n.to_string(), "v")).collect();
+    let long: BTreeMap<_, _> = (0..4).map(|n| (n.to_string(), "v".repeat(2000))).collect();
+    for (name, headers) in [
+        ("257 bytes of a role", set(proven(), "x-auth-roles", "r".repeat(257))),
+        ("257 bytes of a scope", with(proven(), "x-auth-scopes", "s".repeat(257))),
+        ("65 attributes", attributes(&json!(many))),
+        ("129 bytes of an attribute's key", attributes(&json!({"k".repeat(129): "v"}))),
+        ("2049 bytes of an attribute", attributes(&json!({"k": "v".repeat(2049)}))),
+        // Blanks of JSON, of which the token would show nothing.
+        ("8 KiB of headers together", with(proven(), "x-auth-attributes", format!("{{{}}}", " ".repeat(8180)))),
+        ("8 KiB of token", attributes(&json!(long))),
+    ] {
+        t.both(name, SHARED, "GET /", headers, Denied(IdentityMalformed));
+    }
+}
+
+/// What a proven party may not say all the same.
+fn claims(t: &mut Table) {
+    let malformed = Denied(IdentityMalformed);
+    let attributes = |json: &str| with(proven(), "x-auth-attributes", json);
+    for (json, expected) in [
+        (r#"{"admin":true}"#, malformed),
+        (r#"{"uid":0}"#, malformed),
+        (r#"{"groups":["admin"]}"#, malformed),
+        (r#"{"":"admin"}"#, malformed),
+        (r#"{"exp":"1"}"#, Denied(IdentityExpired)),
+        (r#"{"exp":"-1"}"#, Denied(IdentityExpired)),
+        (r#"{"exp":""}"#, malformed),
+        (r#"{"exp":"never"}"#, malformed),
+        (r#"{"exp":"1e99"}"#, malformed),
+        (r#"{"exp":"99999999999999999999"}"#, malformed),
+        // The end of 2099: no longer than any other token.
+        (r#"{"exp":"4102444799"}"#, HONEST),
+    ] {
+        t.both(&format!("the attributes {json}"), SHARED, "GET /", attributes(json), expected);
+    }
+    // The user's last minutes are the token's.
+    let soon = format!(r#"{{"exp":"{}"}}"#, created() + 1800);
+    t.both("an expiry before the token's", SHARED, "GET /", attributes(&soon), HONEST);
+
+    let mut strict = |name: &str, headers: Lines, expected| t.both(name, STRICT, "GET /", headers, expected);
+    let realm = |realm: &str| set(proven(), "x-auth-realm", realm);
+    strict("a realm that the party may not assert", realm("guests"), Denied(RealmNotAllowed));
+    strict("a realm that is not accepted here", realm("partners"), Denied(RealmNotAllowed));
+    strict("a realm in other letter case", realm("Internal"), Denied(RealmNotAllowed));
+    strict("none of the roles that are required", without(proven(), "x-auth-roles"), malformed);
+    strict("a TAB where no claim is read from", with(proven(), "x-auth-tenant", "a\tb"), malformed);
+    let twice = with(attributes(r#"{"email":"root@example.com"}"#), "x-auth-email", "alice@example.com");
+    strict("an attribute of two headers", twice, malformed);
+    let nominated = with(proven(), "connection", "x-auth-roles");
+    t.h1("Connection nominates the roles that are required", STRICT, "GET /", nominated, malformed);
 }
 
 /// Tokens of a client's own never arrive.
@@ -776,7 +912,6 @@ fn pseudo_headers(t: &mut Table) {
 /// A signature is good for the one request that it was made for, by the key that made it.
 fn signatures(t: &mut Table) {
     let untrusted = Denied(IdentityUntrusted);
-    let key = r#";keyid="gw-1""#;
     let mut both = |name: &str, line: &str, headers: Lines| t.both(name, SIGNED, line, headers, untrusted);
     both("replayed by another method", "DELETE /", signed());
     both("replayed by HEAD", "HEAD /", signed());
@@ -794,43 +929,18 @@ fn signatures(t: &mut Table) {
     for name in ["x-auth-username", "x-auth-realm", "x-auth-roles", "signature", "signature-input"] {
         both(&format!("{name} dropped"), "GET /", without(signed(), name));
     }
-    both("the first key under the second's name", "GET /", signed_as(BASE, r#";keyid="gw-2""#, GW_1));
-    both("a key of no name", "GET /", signed_as(BASE, "", GW_1));
-    both("an unknown keyid", "GET /", signed_as(BASE, r#";keyid="gw-3""#, GW_1));
-    both("an empty keyid", "GET /", signed_as(BASE, r#";keyid="""#, GW_1));
-    both("signed by the signing secret", "GET /", signed_as(BASE, key, SIGNING_SECRET));
-    both("signed by the proof", "GET /", signed_as(BASE, key, PROOF));
-    both("signed by the keyid", "GET /", signed_as(BASE, key, "gw-1"));
-    let algorithm = |alg: &str| {
-        let mut headers = signed();
-        let input = headers.iter_mut().find(|(name, _)| name == "signature-input").unwrap();
-        input.1.extend(format!(r#";alg="{alg}""#).bytes());
-        headers
-    };
-    for alg in ["none", "NONE", "", "hmac-sha512", "rsa-v1_5-sha256", "ed25519", "HMAC-SHA256"] {
-        both(&format!("alg {alg:?}"), "GET /", algorithm(alg));
-    }
-    both("no MAC", "GET /", set(signed(), "signature", "gw=::"));
-    both("a MAC of nothing", "GET /", set(signed(), "signature", "gw=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"));
-    both("a MAC as a string", "GET /", set(signed(), "signature", "gw=\"x\""));
-    both("\\xff in the MAC", "GET /", set(signed(), "signature", b"gw=:\xff:"));
-    both(
-        "the MAC of another label",
-        "GET /",
-        [alice(), sign("a", BASE, key, GW_1)[..1].to_vec(), sign("b", BASE, key, GW_1)[1..].to_vec()].concat(),
-    );
     let covers = |skipped: &str| BASE.iter().copied().filter(|line| !line.contains(skipped)).collect::<Vec<_>>();
     for skipped in ["@method", "@authority", "@path", "@scheme", "@query", "username", "realm", "roles"] {
-        both(&format!("{skipped} is not covered"), "GET /", signed_as(&covers(skipped), key, GW_1));
+        both(&format!("{skipped} is not covered"), "GET /", signed_as(&covers(skipped), KEY, GW_1));
     }
     // Two signatures that each cover a half prove nothing together.
-    let halves = [sign("a", &covers("username"), key, GW_1), sign("b", &covers("realm"), key, GW_1)].concat();
+    let halves = [sign("a", &covers("username"), KEY, GW_1), sign("b", &covers("realm"), KEY, GW_1)].concat();
     both("two labels of a half each", "GET /", [alice(), halves].concat());
     let five: Lines =
-        (0..5).flat_map(|n| sign(&format!("l{n}"), BASE, key, if n == 4 { GW_1 } else { GW_2 })).collect();
+        (0..5).flat_map(|n| sign(&format!("l{n}"), BASE, KEY, if n == 4 { GW_1 } else { GW_2 })).collect();
     both("the good one behind four bad ones", "GET /", [alice(), five].concat());
     // Beside the gateway's own label, a client's neither helps nor harms, and goes on as its own.
-    let beside = [signed(), sign("gw", BASE, key, "a secret of the attacker's own, 32 bytes")].concat();
+    let beside = [signed(), sign("gw", BASE, KEY, "a secret of the attacker's own, 32 bytes")].concat();
     both("the label again with another MAC", "GET /", beside);
     t.both(
         "an alias of signature-input",
@@ -860,13 +970,66 @@ fn signatures(t: &mut Table) {
         with(signed(), "authorization", "Bearer forged"),
         HONEST,
     );
-    let failing = [sign("a", BASE, key, GW_2), signed()].concat();
+    let failing = [sign("a", BASE, KEY, GW_2), signed()].concat();
     t.both("a failing label beside the good one", SIGNED, "GET /", failing, HONEST);
     t.h2("made for http, sent as https", SIGNED, "GET /", signed(), untrusted).pseudo =
         Some(lines(&[(":method", "GET"), (":scheme", "https"), (":path", "/"), (":authority", "test")]));
     t.h2("sent to another host", SIGNED, "GET /", signed(), untrusted).pseudo =
         Some(lines(&[(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "evil")]));
     t.h2("sent to another host in Host", SIGNED, "GET /", with(signed(), "host", "evil"), HONEST);
+}
+
+/// A signature is one of a known key, in its time, over what the filter understands.
+fn signature_parameters(t: &mut Table) {
+    let mut both =
+        |name: &str, line: &str, headers: Lines| t.both(name, SIGNED, line, headers, Denied(IdentityUntrusted));
+    both("the first key under the second's name", "GET /", signed_as(BASE, r#";keyid="gw-2""#, GW_1));
+    both("a key of no name", "GET /", signed_as(BASE, "", GW_1));
+    both("an unknown keyid", "GET /", signed_as(BASE, r#";keyid="gw-3""#, GW_1));
+    both("an empty keyid", "GET /", signed_as(BASE, r#";keyid="""#, GW_1));
+    both("signed by the signing secret", "GET /", signed_as(BASE, KEY, SIGNING_SECRET));
+    both("signed by the proof", "GET /", signed_as(BASE, KEY, PROOF));
+    both("signed by the keyid", "GET /", signed_as(BASE, KEY, "gw-1"));
+    for alg in ["none", "NONE", "", "hmac-sha512", "rsa-v1_5-sha256", "ed25519", "HMAC-SHA256"] {
+        both(&format!("alg {alg:?}"), "GET /", signed_as(BASE, &format!(r#"{KEY};alg="{alg}""#), GW_1));
+    }
+    for (name, params) in [
+        ("as old as a day", format!(";created={}", created() - 86_400)),
+        ("of tomorrow", format!(";created={}", created() + 86_400)),
+        ("of no time", String::new()),
+        ("that has expired", format!(";created={};expires={}", created() - 60, created() - 1)),
+    ] {
+        both(name, "GET /", [alice(), sign_at("gw", BASE, &format!("{params}{KEY}"), GW_1)].concat());
+    }
+    let names: Vec<_> = BASE.iter().map(|line| line.split_once(": ").unwrap().0).collect();
+    let twice = signed_over(&[BASE, &BASE[2..3]].concat(), &[&names[..], &names[2..3]].concat());
+    both("a component twice", "GET /", twice);
+    for parameter in [";bs", ";sf", ";req", ";tr", ";key=\"a\""] {
+        let last = format!("{}{parameter}", names[7]);
+        let components = [&names[..7], &[&*last]].concat();
+        both(&format!("a component with {parameter}"), "GET /", signed_over(BASE, &components));
+    }
+    let line = format!(r#""x-long": {}"#, "a".repeat(17_000));
+    let long = with(signed_as(&[BASE, &[&line]].concat(), KEY, GW_1), "x-long", "a".repeat(17_000));
+    both("16 KiB of signature base", "GET /", long);
+    let long = format!(r#"other=();a="{}""#, "a".repeat(8192));
+    both("8 KiB of signature-input", "GET /", with(signed(), "signature-input", &long));
+    let mac = String::from_utf8(signed().pop().unwrap().1).unwrap();
+    for digits in [4, 20, 40] {
+        let short = format!("{}:", &mac["gw=:".len()..][..digits]);
+        both(&format!("{digits} digits of the MAC"), "GET /", set(signed(), "signature", format!("gw=:{short}")));
+    }
+    both("no MAC", "GET /", set(signed(), "signature", "gw=::"));
+    both("a MAC of nothing", "GET /", set(signed(), "signature", "gw=:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=:"));
+    both("a MAC as a string", "GET /", set(signed(), "signature", "gw=\"x\""));
+    both("\\xff in the MAC", "GET /", set(signed(), "signature", b"gw=:\xff:"));
+    both(
+        "the MAC of another label",
+        "GET /",
+        [alice(), sign("a", BASE, KEY, GW_1)[..1].to_vec(), sign("b", BASE, KEY, GW_1)[1..].to_vec()].concat(),
+    );
+    // As some of these are made: it is not their MAC that refuses them.
+    t.both("the right MAC by hand", SIGNED, "GET /", signed_over(BASE, &names), HONEST);
 }
 
 // === the wire ===
@@ -1067,6 +1230,7 @@ fn read_status(block: &[u8]) -> u16 {
 struct World {
     envoy: Envoy,
     upstream: Upstream,
+    authority: Authority,
     /// Values that must not be in the filter's log lines.
     sent: Vec<Vec<u8>>,
 }
@@ -1076,6 +1240,11 @@ impl World {
         self.sent.extend(attack.headers.iter().chain(&attack.trailers).map(|(_, value)| value.clone()));
         let port = self.envoy.port(attack.gateway);
         match attack.protocol {
+            Protocol::Http1 if attack.gateway == TLS => {
+                let client = self.authority.client(&[uri("spiffe://cluster.local/ns/gw/sa/other")]);
+                let reply = self.authority.send(port, Some(&client), &http1_bytes(attack)).expect("a reply");
+                Reply::Status(reply.status, reply.message.body)
+            }
             Protocol::Http1 => {
                 let mut stream = connect(port);
                 let _ = stream.write_all(&http1_bytes(attack));
@@ -1097,12 +1266,7 @@ impl World {
         // After the honest request, so that what comes late is seen as well.
         let mut arrived = self.upstream.take_all();
         assert!(matches!(after, Reply::Status(200, _)), "the worker no longer issues: {after:?}");
-        check_issued(
-            &arrived.remove(&honest.name).expect("the honest request arrived"),
-            honest.gateway,
-            "alice",
-            &["reader"],
-        );
+        check_issued(&arrived.remove(&honest.name).expect("the honest request arrived"), &honest);
         match attack.expected {
             Denied(code) => {
                 assert_eq!(arrived.len(), 0, "it reached the service: {arrived:?}");
@@ -1113,9 +1277,9 @@ impl World {
                 assert_eq!(arrived.len(), 0, "it reached the service: {arrived:?}");
                 assert!(matches!(reply, Reply::Status(400..=499 | 501, _) | Reply::Closed), "{reply:?}");
             }
-            Issued(username, roles) => {
+            Issued(..) => {
                 let message = arrived.remove(&attack.name).unwrap_or_else(|| panic!("it did not arrive: {reply:?}"));
-                check_issued(&message, attack.gateway, username, roles);
+                check_issued(&message, attack);
                 assert_eq!(arrived.len(), 0, "more reached the service: {arrived:?}");
             }
             Passed => {
@@ -1149,9 +1313,7 @@ impl World {
         let mut arrived = self.upstream.take_all();
         for (request, reply) in requests.iter().zip(replies) {
             match request.expected {
-                Issued(username, roles) => {
-                    check_issued(&arrived.remove(&request.name).expect("it arrived"), SHARED, username, roles);
-                }
+                Issued(..) => check_issued(&arrived.remove(&request.name).expect("it arrived"), request),
                 _ => assert!(matches!(reply, Reply::Status(401, _)), "{reply:?}"),
             }
         }
@@ -1182,7 +1344,7 @@ fn honest(gateway: &'static str) -> Attack {
     let (gateway, headers) = match gateway {
         SIGNED => (SIGNED, signed()),
         // All gateways share the worker, and nothing is proven here.
-        EVIDENCE => (SHARED, proven()),
+        EVIDENCE | TLS => (SHARED, proven()),
         _ => (gateway, proven()),
     };
     let mut table = Table::default();
@@ -1213,12 +1375,18 @@ fn ours(message: &Message) -> Vec<(&str, &[u8])> {
 }
 
 /// Exactly one token, for exactly this identity, and no other header of ours but those that are forwarded.
-fn check_issued(arrived: &Message, gateway: &str, username: &str, roles: &[&str]) {
+fn check_issued(arrived: &Message, attack: &Attack) {
+    let Issued(username, roles) = attack.expected else { panic!("no token is expected") };
     let token = arrived.value("authorization").expect("a token");
     let claims = verify(token.strip_prefix("Bearer ").expect("a bearer token"));
+    let attributes = attack.headers.iter().find(|(name, _)| name == "x-auth-attributes");
+    let attributes: Value = attributes.map_or(json!({}), |(_, value)| serde_json::from_slice(value).unwrap());
+    // An hour, and never longer than the user's own expiry.
+    let latest = claims["iat"].as_u64().unwrap() + 3600;
+    let own = attributes["exp"].as_str().map_or(latest, |own| own.parse().unwrap());
     let expected = json!({
-        "sub": format!("internal-{username}"), "iss": "auth-o-tron.example.com", "exp": claims["exp"],
-        "iat": claims["iat"], "roles": roles, "username": username, "realm": "internal", "attributes": {},
+        "sub": format!("internal-{username}"), "iss": "auth-o-tron.example.com", "exp": own.min(latest),
+        "iat": claims["iat"], "roles": roles, "username": username, "realm": "internal", "attributes": attributes,
     });
     assert_eq!(claims, expected);
     let mut rest: Vec<_> = ours(arrived).into_iter().filter(|(name, _)| *name != "authorization").collect();
@@ -1226,7 +1394,7 @@ fn check_issued(arrived: &Message, gateway: &str, username: &str, roles: &[&str]
     let roles = roles.join(",");
     let forwarded = [("x-auth-realm", "internal"), ("x-auth-roles", &roles), ("x-auth-username", username)]
         .map(|(name, value)| (name, value.as_bytes()));
-    assert_eq!(rest, if gateway == FORWARD { &forwarded[..] } else { &[] });
+    assert_eq!(rest, if [FORWARD, STRICT].contains(&attack.gateway) { &forwarded[..] } else { &[] });
 }
 
 thread_local! {
@@ -1259,13 +1427,9 @@ fn main() -> ExitCode {
     trials.push(trial("nothing of a request and no panic in the log".to_owned(), |world| world.check_log()));
 
     let upstream = Upstream::start();
-    let mut bootstrap = support::gateways(&configurations(), upstream.port);
-    for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
-        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
-        manager["http2_protocol_options"] = json!({"allow_connect": true});
-    }
-    let envoy = Envoy::start(&bootstrap);
-    WORLD.set(Some(World { envoy, upstream, sent: Vec::new() }));
+    let authority = Authority::new();
+    let envoy = Envoy::start(&bootstrap(upstream.port, &authority));
+    WORLD.set(Some(World { envoy, upstream, authority, sent: Vec::new() }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Stops Envoy.
     WORLD.take();
