@@ -67,7 +67,11 @@ fn configurations() -> Vec<(&'static str, Value)> {
     vec![
         (SHARED, shipped.clone()),
         (SIGNED, json!({"jwt": jwt, "trust": [signature]})),
-        (PASS, json!({"jwt": jwt, "trust": trust, "on_missing": "pass"})),
+        // Which reads no claim from x-auth-scopes: it is an identity header all the same.
+        (
+            PASS,
+            json!({"jwt": jwt, "identity": {"scopes": {"header": "x-scopes"}}, "trust": trust, "on_missing": "pass"}),
+        ),
         (FORWARD, json!({"jwt": jwt, "trust": trust, "forward_identity": true})),
         (STRICT, json!({"jwt": jwt, "identity": strict, "trust": strict_trust, "forward_identity": true})),
         (EVIDENCE, json!({"jwt": jwt, "trust": evidence})),
@@ -350,6 +354,10 @@ fn no_proof(t: &mut Table) {
     t.get("a made-up peer", EVIDENCE, with(alice(), "x-forwarded-for", "10.9.9.9"), UNTRUSTED);
     t.get("a made-up peer of Envoy's", EVIDENCE, with(alice(), "x-envoy-external-address", "10.9.9.9"), UNTRUSTED);
     t.get("filter state as a header", EVIDENCE, with(alice(), "auth_o_tron.authenticated", "yes"), UNTRUSTED);
+    // Envoy believes that it comes from within, and keeps the id. The log must not show it.
+    let from_within = with(alice(), "x-forwarded-for", "10.9.9.9");
+    let line = with(from_within, "x-request-id", "1, issued: root, request 2");
+    t.get("a request id that reads like a line of the log", EVIDENCE, line, UNTRUSTED);
     for method in ["OPTIONS", "TRACE", "POST", "PROPFIND", "HEAD"] {
         t.both(&format!("{method} without proof"), SHARED, &format!("{method} /"), alice(), UNTRUSTED);
         t.both(&format!("{method} without identity"), SHARED, &format!("{method} /"), Lines::new(), MISSING);
@@ -727,6 +735,8 @@ fn signature_parameters(t: &mut Table) {
     let names: Vec<_> = BASE.iter().map(|line| line.split_once(": ").unwrap().0).collect();
     let twice = signed_over(&[BASE, &BASE[2..3]].concat(), &[&names[..], &names[2..3]].concat());
     untrusted("a component twice", twice);
+    let absent = signed_over(&[BASE, &[r#""x-absent": "#]].concat(), &[&names[..], &[r#""x-absent""#]].concat());
+    untrusted("a component that is absent", absent);
     for parameter in [";bs", ";sf", ";req", ";tr", ";key=\"a\""] {
         let last = format!("{}{parameter}", names[7]);
         let components = [&names[..7], &[&*last]].concat();
