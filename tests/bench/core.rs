@@ -1,7 +1,10 @@
 //! What a decision costs in the core, natively: `make bench`. Denying must not cost more than issuing.
 
+use std::cell::Cell;
+
 use auth_o_tron_envoy::{
     identity::MAX_LIST_ITEMS,
+    jwt::SigningKey,
     pairs::Pair,
     policy::{Policy, Verdict},
     request::Request,
@@ -70,16 +73,38 @@ fn signed(count: usize, signed: bool) -> Headers {
     with(with(identity(), "signature-input", labels(&|_| params.clone())), "signature", macs)
 }
 
-/// Measures a request, header lines to verdict, after checking that it ends as it should.
-fn measure(bencher: Bencher<'_, '_>, trust: &serde_json::Value, headers: &Headers, issues: bool) {
+/// How a request must end.
+#[derive(Clone, Copy)]
+enum End {
+    Signed,
+    Reused,
+    Denied,
+}
+
+fn policy(trust: &serde_json::Value) -> Policy {
     let configuration = json!({
         "jwt": {"iss": "auth-o-tron.example.com", "exp": 3600, "secret": SECRET},
         "trust": [trust],
     });
-    let policy = Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
+    Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap()
+}
+
+/// Measures a request, header lines to verdict, after checking that it ends as it should.
+fn measure(bencher: Bencher<'_, '_>, trust: &serde_json::Value, headers: &Headers, end: End) {
+    let policy = policy(trust);
     let pairs: Vec<Pair<'_>> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    let decide = |pairs| policy.decide(&Request::scan(policy.names(), pairs), &(), NOW);
-    assert_eq!(matches!(decide(&pairs), Verdict::Issue { .. }), issues);
+    let seconds = Cell::new(0);
+    let decide = |pairs| {
+        // A token of another second is no token of this one, so it is signed anew.
+        seconds.set(if matches!(end, End::Reused) { 0 } else { 1 - seconds.get() });
+        policy.decide(&Request::scan(policy.names(), pairs), &(), NOW + seconds.get())
+    };
+    decide(&pairs);
+    let is_right = match decide(&pairs) {
+        Verdict::Issue { is_reused, .. } => matches!((end, is_reused), (End::Signed, false) | (End::Reused, true)),
+        _ => matches!(end, End::Denied),
+    };
+    assert!(is_right);
     bencher.bench_local(|| black_box(decide(black_box(&pairs))));
 }
 
@@ -93,12 +118,17 @@ fn signature() -> serde_json::Value {
 
 #[divan::bench]
 fn shared_secret_issue(bencher: Bencher<'_, '_>) {
-    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET), true);
+    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET), End::Signed);
+}
+
+#[divan::bench]
+fn shared_secret_reuse(bencher: Bencher<'_, '_>) {
+    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET), End::Reused);
 }
 
 #[divan::bench]
 fn shared_secret_deny_untrusted(bencher: Bencher<'_, '_>) {
-    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET.to_uppercase()), false);
+    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET.to_uppercase()), End::Denied);
 }
 
 fn with_roles(count: usize) -> Headers {
@@ -109,32 +139,58 @@ fn with_roles(count: usize) -> Headers {
 
 #[divan::bench]
 fn shared_secret_issue_most_roles(bencher: Bencher<'_, '_>) {
-    measure(bencher, &shared_secret(), &with_roles(MAX_LIST_ITEMS), true);
+    measure(bencher, &shared_secret(), &with_roles(MAX_LIST_ITEMS), End::Signed);
 }
 
 #[divan::bench]
 fn shared_secret_deny_one_role_more(bencher: Bencher<'_, '_>) {
-    measure(bencher, &shared_secret(), &with_roles(MAX_LIST_ITEMS + 1), false);
+    measure(bencher, &shared_secret(), &with_roles(MAX_LIST_ITEMS + 1), End::Denied);
 }
 
 #[divan::bench]
 fn signature_issue(bencher: Bencher<'_, '_>) {
-    measure(bencher, &signature(), &signed(1, true), true);
+    measure(bencher, &signature(), &signed(1, true), End::Signed);
 }
 
 #[divan::bench]
 fn signature_deny_wrong_mac(bencher: Bencher<'_, '_>) {
-    measure(bencher, &signature(), &signed(1, false), false);
+    measure(bencher, &signature(), &signed(1, false), End::Denied);
 }
 
 /// The dearest that an attacker can make it: every label that is tried has to be verified.
 #[divan::bench]
 fn signature_deny_most_labels(bencher: Bencher<'_, '_>) {
-    measure(bencher, &signature(), &signed(MAX_LABELS, false), false);
+    measure(bencher, &signature(), &signed(MAX_LABELS, false), End::Denied);
 }
 
 /// What issuing costs with as many labels.
 #[divan::bench]
 fn signature_issue_most_labels(bencher: Bencher<'_, '_>) {
-    measure(bencher, &signature(), &signed(MAX_LABELS, true), true);
+    measure(bencher, &signature(), &signed(MAX_LABELS, true), End::Signed);
+}
+
+/// The claims of one token, as `jsonwebtoken` would be given them and as the filter signs them.
+fn claims() -> serde_json::Value {
+    json!({
+        "sub": "internal-alice", "iss": "auth-o-tron.example.com", "exp": NOW + 3600, "iat": NOW,
+        "roles": ["admin", "developer"], "username": "alice", "realm": "internal", "scopes": ["read", "write"],
+        "attributes": {"department": "engineering", "team": "platform"},
+    })
+}
+
+#[divan::bench]
+fn sign_ours(bencher: Bencher<'_, '_>) {
+    let (key, claims) = (SigningKey::new(SECRET.as_bytes(), None).unwrap(), claims());
+    bencher.bench_local(|| {
+        let mut token = String::new();
+        key.sign_into(&serde_json::to_vec(black_box(&claims)).unwrap(), &mut token);
+        black_box(token)
+    });
+}
+
+#[divan::bench]
+fn sign_jsonwebtoken(bencher: Bencher<'_, '_>) {
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    let (header, claims) = (jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256), claims());
+    bencher.bench_local(|| black_box(jsonwebtoken::encode(&header, black_box(&claims), &key).unwrap()));
 }
