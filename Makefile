@@ -8,7 +8,7 @@ FUZZ_TARGETS := decide signature formats
 FUZZ_SECONDS := 60
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test bench fuzz ci format lint doc tools toolchain
+.PHONY: help demo run build test bench cost fuzz ci format lint doc tools toolchain
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
@@ -27,6 +27,9 @@ test: build ## every test: core, module, real Envoy
 
 bench: toolchain ## what a decision costs in the core, natively
 	cargo bench --locked --bench core
+
+cost: build ## write down what a request costs in the module: tests/cost.json
+	RECORD_COST=1 cargo test --locked --test cost
 
 fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 	@rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal

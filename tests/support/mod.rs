@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 
 pub mod tls;
+pub mod vm;
 
 use std::{
     collections::BTreeMap,
