@@ -71,7 +71,7 @@ fn configure(root: u32, length: usize) -> bool {
             with_contexts(|contexts| contexts.insert(root, Some(Rc::new(plugin)))).is_some()
         }
         Err(error) => {
-            host::log(LogLevel::Error, &format!("configuration refused: {error}"));
+            host::log(LogLevel::Error, || format!("configuration refused: {error}"));
             false
         }
     }
@@ -82,7 +82,7 @@ fn compile(json: &[u8]) -> Result<Policy, ConfigError> {
     for path in inline_secrets(&config) {
         let warning =
             "found a secret in the configuration, where /config_dump shows it; expected it in the environment";
-        host::log(LogLevel::Warn, &format!("{path}: {warning}"));
+        host::log(LogLevel::Warn, || format!("{path}: {warning}"));
     }
     Policy::compile(config, &|name| std::env::var(name).ok())
 }
@@ -205,11 +205,11 @@ fn reject(plugin: Option<&Plugin>, rejection: Rejection, map: &[u8]) -> Action {
         plugin.report(Outcome::Denied(rejection.code));
     }
     let level = if rejection.code == Code::Internal { LogLevel::Error } else { LogLevel::Debug };
-    host::log(level, &format!("denied: {rejection}, request {}", request_id(map)));
+    host::log(level, || format!("denied: {rejection}, request {}", request_id(map)));
     let mut headers = vec![("content-type", "application/problem+json"), ("cache-control", "no-store")];
     headers.extend(rejection.code.challenge().map(|challenge| ("www-authenticate", challenge)));
     if host::send_response(rejection.code.status(), rejection.code.as_str(), &headers, rejection.code.body()).is_err() {
-        host::log(LogLevel::Error, "the reply could not be sent");
+        host::log(LogLevel::Error, || "the reply could not be sent".to_owned());
     }
     Action::Pause
 }

@@ -1,5 +1,9 @@
 //! One pass over the header pairs: which are identity, proof, token, alias, duplicate.
 
+use std::{cell::RefCell, rc::Rc};
+
+use sfv::{Dictionary, Parser};
+
 use crate::pairs::Pair;
 
 /// What a configured header name is for. Roles are ordered: where one header serves twice, the stricter role counts.
@@ -163,6 +167,7 @@ pub struct Request<'a> {
     identity_bytes: usize,
     ambiguity: Option<&'static str>,
     nominated: bool,
+    dictionaries: RefCell<Vec<(NameId, Option<Rc<Dictionary>>)>>,
 }
 
 impl<'a> Request<'a> {
@@ -241,6 +246,21 @@ impl<'a> Request<'a> {
     /// The identity headers that are present, with their values, in the order of the request.
     pub fn identity(&self) -> impl Iterator<Item = (NameId, &'a [u8])> {
         self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| (hit.id, hit.value))
+    }
+
+    /// A header as a dictionary, all its lines together (RFC 9651, section 4.2): `None` where it is none, or longer than
+    /// `max` bytes. It is parsed once.
+    #[must_use]
+    pub fn dictionary(&self, id: NameId, max: usize) -> Option<Rc<Dictionary>> {
+        let mut parsed = self.dictionaries.try_borrow_mut().ok()?;
+        if let Some((_, dictionary)) = parsed.iter().find(|(own, _)| *own == id) {
+            return dictionary.clone();
+        }
+        let value = self.values(id).collect::<Vec<_>>().join(&b", "[..]);
+        let is_readable = !value.is_empty() && value.len() <= max;
+        let dictionary = is_readable.then(|| Parser::new(&value).parse().ok()).flatten().map(Rc::new);
+        parsed.push((id, dictionary.clone()));
+        dictionary
     }
 
     /// The values of all identity headers, in the order of the request.

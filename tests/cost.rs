@@ -51,6 +51,8 @@ fn configured(changes: &Value) -> Vm {
         configuration[field] = value.clone();
     }
     let mut vm = Vm::start();
+    // As Envoy by default: `info`.
+    vm.store.data_mut().log_level = 2;
     vm.store.data_mut().configuration = configuration.to_string().into_bytes();
     assert!(vm.configure(), "{}", vm.store.data().log);
     vm

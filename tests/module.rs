@@ -20,6 +20,7 @@ const PROXY_WASM: &[&str] = &[
     "proxy_get_buffer_bytes",
     "proxy_get_current_time_nanoseconds",
     "proxy_get_header_map_pairs",
+    "proxy_get_log_level",
     "proxy_get_property",
     "proxy_increment_metric",
     "proxy_log",
@@ -71,12 +72,30 @@ fn whatever_call_fails_the_request_ends_with_500_and_the_worker_lives_on() {
             assert_eq!(vm.request(alice()), (PAUSE, Some(Code::Internal.status())), "{call} {status}");
             vm.check_issues();
         }
-        // Without a log, all is as ever. Without a reply, the request stays where it is.
+        // Without a log or its level, all is as ever. Without a reply, the request stays where it is.
         vm.store.data_mut().fails = Some(("proxy_log", status));
+        assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])), (PAUSE, Some(401)));
+        vm.store.data_mut().fails = Some(("proxy_get_log_level", status));
         assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])), (PAUSE, Some(401)));
         vm.store.data_mut().fails = Some(("proxy_send_local_response", status));
         assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])).0, PAUSE);
         vm.check_issues();
+    }
+}
+
+/// A line that the host would drop is not even written; where the host does not say, it gets every line.
+#[test]
+fn the_log_follows_the_level_of_the_host() {
+    const DEBUG: u32 = 1;
+    for (level, fails, is_logged) in
+        [(DEBUG, None, true), (DEBUG + 1, None, false), (DEBUG + 1, Some(("proxy_get_log_level", 12)), true)]
+    {
+        let mut vm = Vm::configured();
+        let host = vm.store.data_mut();
+        (host.log_level, host.fails) = (level, fails);
+        host.log.clear();
+        assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])), (PAUSE, Some(401)));
+        assert_eq!(vm.store.data().log.contains("denied: identity_missing"), is_logged, "{level}, {fails:?}");
     }
 }
 

@@ -53,6 +53,7 @@ const NO_GRPC_STATUS: i32 = -1;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    fn proxy_get_log_level(level: *mut u32) -> u32;
     fn proxy_log(level: u32, message: *const u8, length: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, length: *mut usize) -> u32;
@@ -83,8 +84,16 @@ unsafe extern "C" {
 
 // === what the filter asks of the host ===
 
-/// Writes a line to the host's log. There is nobody to tell that this failed.
-pub fn log(level: LogLevel, message: &str) {
+/// Writes a line to the host's log, if the host wants lines of this level, or does not say. There is nobody to tell that
+/// this failed.
+pub fn log(level: LogLevel, message: impl FnOnce() -> String) {
+    let mut wanted = 0;
+    // SAFETY: the host writes one u32 where `wanted` is.
+    let is_known = check(unsafe { proxy_get_log_level(&raw mut wanted) }).is_ok();
+    if is_known && (level as u32) < wanted {
+        return;
+    }
+    let message = message();
     // SAFETY: the pointer and the length are those of one live slice.
     let _ = unsafe { proxy_log(level as u32, message.as_ptr(), message.len()) };
 }

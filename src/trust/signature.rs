@@ -3,8 +3,10 @@
 //! The signature must cover every identity header that is present, so nobody can add, change or drop one, and the
 //! entry's `components`, so that it is no use on another request.
 
+use std::rc::Rc;
+
 use hmac::{Hmac, KeyInit, Mac};
-use sfv::{BareItem, Dictionary, FieldType, InnerList, ListEntry, Parameters, Parser};
+use sfv::{BareItem, Dictionary, FieldType, InnerList, KeyRef, ListEntry, ListSerializer, Parameters};
 use sha2::Sha256;
 
 use crate::{
@@ -102,12 +104,7 @@ impl Signature {
     /// Whether any label of the request is a signature by one of the keys over all that it must cover.
     #[must_use]
     pub fn proves(&self, request: &Request<'_>, now: i64) -> bool {
-        self.find_proof(request, now).is_some()
-    }
-
-    fn find_proof(&self, request: &Request<'_>, now: i64) -> Option<()> {
-        let inputs = dictionary(request, self.input)?;
-        let macs = dictionary(request, self.signature)?;
+        let Some((inputs, macs)) = self.fields(request) else { return false };
         inputs
             .iter()
             .filter_map(|(label, input)| Some((inner_list(input)?, mac(macs.get(label)?)?)))
@@ -115,7 +112,12 @@ impl Signature {
             .filter(|(input, ..)| self.is_current(&input.params, now))
             .take(MAX_LABELS)
             .any(|(input, mac, key)| self.base(input, request).is_some_and(|base| key.verifies(&base, mac)))
-            .then_some(())
+    }
+
+    /// What is signed and how, and the MACs, each by its label.
+    fn fields(&self, request: &Request<'_>) -> Option<(Rc<Dictionary>, Rc<Dictionary>)> {
+        let field = |id| request.dictionary(id, MAX_FIELD_BYTES);
+        Some((field(self.input)?, field(self.signature)?))
     }
 
     fn key_of(&self, params: &Parameters) -> Option<&Key> {
@@ -169,7 +171,11 @@ impl Signature {
             return None;
         }
         base.extend(b"\"@signature-params\": ");
-        base.extend(vec![ListEntry::InnerList(input.clone())].serialize()?.into_bytes());
+        let mut params = ListSerializer::new();
+        let mut names = params.inner_list();
+        names.items(&input.items);
+        names.finish().parameters(&input.params);
+        base.extend(params.finish()?.into_bytes());
         Some(base)
     }
 }
@@ -179,25 +185,16 @@ impl Signature {
 /// A service behind may verify the others: they are none of our business.
 #[must_use]
 pub fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<[String; 2]> {
-    let first = entries.first()?;
-    let mut inputs = dictionary(request, first.input)?;
-    let mut macs = dictionary(request, first.signature)?;
+    let (inputs, macs) = entries.first()?.fields(request)?;
     let is_ours = |params: &Parameters| entries.iter().any(|entry| entry.key_of(params).is_some());
-    inputs.retain(|label, input| {
-        inner_list(input).is_some_and(|input| !is_ours(&input.params)) && macs.contains_key(label.as_str())
-    });
-    macs.retain(|label, _| inputs.contains_key(label.as_str()));
+    let is_foreign = |label: &KeyRef, input: &ListEntry| {
+        inner_list(input).is_some_and(|input| !is_ours(&input.params)) && macs.contains_key(label)
+    };
+    let foreign = inputs.iter().filter(|(label, input)| is_foreign(label, input));
+    let inputs: Dictionary = foreign.map(|(label, input)| (label.clone(), input.clone())).collect();
+    let macs = macs.iter().filter(|(label, _)| inputs.contains_key(label.as_str()));
+    let macs: Dictionary = macs.map(|(label, mac)| (label.clone(), mac.clone())).collect();
     Some([inputs.serialize()?, macs.serialize()?])
-}
-
-/// A dictionary field, whose lines are one (RFC 9651, section 4.2).
-fn dictionary(request: &Request<'_>, id: NameId) -> Option<Dictionary> {
-    let lines: Vec<_> = request.values(id).collect();
-    let value = lines.join(&b", "[..]);
-    if lines.is_empty() || value.len() > MAX_FIELD_BYTES {
-        return None;
-    }
-    Parser::new(&value).parse().ok()
 }
 
 const fn inner_list(entry: &ListEntry) -> Option<&InnerList> {

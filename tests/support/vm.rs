@@ -33,6 +33,8 @@ pub struct Host {
     /// Each property that was set.
     pub told: Vec<(Vec<u8>, Vec<u8>)>,
     pub log: String,
+    /// The lowest level that it logs: 0 is all.
+    pub log_level: u32,
     /// How many calls were made.
     pub calls: Cell<u64>,
 }
@@ -86,6 +88,12 @@ fn linker(engine: &Engine) -> Linker<Host> {
             let text = read(&caller, text, length);
             caller.data_mut().log.push_str(&String::from_utf8(text).unwrap());
             status(&caller, "proxy_log")
+        })
+        .unwrap()
+        .func_wrap("env", "proxy_get_log_level", |mut caller: Caller<'_, Host>, level: i32| {
+            let wanted = caller.data().log_level.to_le_bytes();
+            write(&mut caller, level, &wanted);
+            status(&caller, "proxy_get_log_level")
         })
         .unwrap()
         .func_wrap("env", "proxy_get_current_time_nanoseconds", |mut caller: Caller<'_, Host>, time: i32| {
