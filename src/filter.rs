@@ -206,7 +206,8 @@ fn reject(plugin: Option<&Plugin>, rejection: Rejection, map: &[u8]) -> Action {
     }
     let level = if rejection.code == Code::Internal { LogLevel::Error } else { LogLevel::Debug };
     host::log(level, || format!("denied: {rejection}, request {}", request_id(map)));
-    let mut headers = vec![("content-type", "application/problem+json"), ("cache-control", "no-store")];
+    let mut headers = Vec::with_capacity(3);
+    headers.extend([("content-type", "application/problem+json"), ("cache-control", "no-store")]);
     headers.extend(rejection.code.challenge().map(|challenge| ("www-authenticate", challenge)));
     if host::send_response(rejection.code.status(), rejection.code.as_str(), &headers, rejection.code.body()).is_err() {
         host::log(LogLevel::Error, || "the reply could not be sent".to_owned());

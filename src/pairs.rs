@@ -51,16 +51,19 @@ fn word(bytes: &[u8]) -> usize {
 #[must_use]
 pub fn serialize(pairs: &[(&str, &str)]) -> Vec<u8> {
     let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
-    let mut bytes = number(pairs.len()).to_vec();
-    for (name, value) in pairs {
-        bytes.extend(number(name.len()));
-        bytes.extend(number(value.len()));
+    let texts = || pairs.iter().flat_map(|(name, value)| [*name, *value]);
+    let bytes = texts().map(|text| text.len().saturating_add(WORD).saturating_add(1)).fold(WORD, usize::saturating_add);
+    // In one piece: to grow a vector step by step costs more than all else here.
+    let mut map = Vec::with_capacity(bytes);
+    map.extend_from_slice(&number(pairs.len()));
+    for text in texts() {
+        map.extend_from_slice(&number(text.len()));
     }
-    for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
-        bytes.extend(text.bytes());
-        bytes.push(0);
+    for text in texts() {
+        map.extend_from_slice(text.as_bytes());
+        map.push(0);
     }
-    bytes
+    map
 }
 
 #[cfg(test)]
