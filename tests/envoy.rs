@@ -7,14 +7,17 @@ mod support;
 
 use std::{
     cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
     process::ExitCode,
-    time::{SystemTime, UNIX_EPOCH},
+    thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use auth_o_tron_envoy::rejection::Code;
+use auth_o_tron_envoy::{policy::Outcome, rejection::Code};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
-use support::{Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream, check_denied, verify};
+use support::{Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream, check_denied, verify, verify_from};
 
 /// The header that only the partner of the `rich` gateway sends, and its value.
 const PARTNER: (&str, &str) = ("x-partner-proof", "the partner's proof, unlike the gateway's");
@@ -85,7 +88,94 @@ fn configurations() -> Vec<(&'static str, Value)> {
                 "token": {"max_bytes": 61440},
             }),
         ),
+        // Each product as it is, and one whose headers are replaced in part.
+        ("oauth2-proxy", preset("oauth2-proxy")),
+        ("oauth2-proxy-auth-request", preset("oauth2-proxy-auth-request")),
+        ("authelia", preset("authelia")),
+        ("authentik", preset("authentik")),
+        ("kubernetes", preset("kubernetes")),
+        (
+            "adapted",
+            json!({
+                "jwt": jwt,
+                "trust": trust,
+                "identity": {
+                    "preset": "oauth2-proxy",
+                    "username": {"header": "x-forwarded-email"},
+                    "realm": {"header": "x-forwarded-tenant"},
+                    "roles": {"format": "pipe"},
+                    "attributes": {"from": {"token": "x-forwarded-access-token"}},
+                },
+            }),
+        ),
+        (
+            "rules",
+            json!({
+                "jwt": jwt,
+                "trust": trust,
+                "claims": {"aud": true},
+                "rules": [
+                    {"match": {"path_prefix": "/open/but/closed"}, "action": "deny"},
+                    {"match": {"path": "/open/but/proven"}, "action": "issue"},
+                    {"match": {"path_prefix": "/open/", "methods": ["GET", "OPTIONS"]}, "action": "pass"},
+                    {"match": {"path": "/exact"}, "action": "pass"},
+                    {"match": {"path_prefix": "/admin"}, "action": "deny"},
+                    {"match": {"hosts": ["Billing.example.com", "[::1]"]}, "jwt": {"aud": "billing", "exp": 300}},
+                    {"match": {"hosts": ["*.partners.example.com"]}, "jwt": {"iss": "partners.example.com"}},
+                    {"match": {"hosts": ["status.example.com"], "path": "/"}, "action": "pass"},
+                    {"match": {"route": "orders", "methods": ["GET"]}, "action": "pass"},
+                    {"match": {"route": "orders", "methods": ["POST"]}, "jwt": {"aud": "orders"}},
+                    {"match": {"route": "orders"}, "action": "deny"},
+                ],
+            }),
+        ),
+        (
+            "open",
+            json!({
+                "jwt": jwt,
+                "trust": trust,
+                "on_missing": "pass",
+                "rules": [
+                    {"match": {"path_prefix": "/admin"}, "action": "deny"},
+                    {"match": {"path_prefix": "/api"}, "jwt": {"aud": "api"}},
+                ],
+            }),
+        ),
+        (
+            "extended",
+            json!({
+                "jwt": {
+                    "iss": "auth-o-tron.example.com", "exp": 3600,
+                    "kid": "first", "secret": "a key whose time is over, and long enough",
+                    "rotation": [
+                        {"kid": "later", "secret": PROOF.repeat(3), "not_before": "2999-01-01T00:00:00Z"},
+                        {"kid": "now", "secret_env": "AUTH_O_TRON_SECRET", "not_before": "2026-01-01T01:00:00+01:00"},
+                        {"kid": "second", "secret": PROOF.repeat(2), "not_before": "2025-12-31T23:59:59Z"},
+                    ],
+                },
+                "trust": trust,
+                "claims": {"jti": true, "extra": {"env": "prod", "limits": {"requests": 10}, "tags": ["a", null]}},
+                "telemetry": {"filter_state": true},
+            }),
+        ),
+        (
+            "reuse",
+            json!({
+                "jwt": jwt,
+                "trust": [trust[0], {"shared_secret": {"header": PARTNER.0, "secret": PARTNER.1}}],
+                "claims": {"jti": true},
+                "token": {"reuse": 60},
+                "rules": [{"match": {"path_prefix": "/other"}, "action": "issue"}],
+            }),
+        ),
     ]
+}
+
+/// A product that knows no realms, behind the shipped proof.
+fn preset(name: &str) -> Value {
+    let mut configuration = support::shipped_configuration();
+    configuration["identity"] = json!({"preset": name, "realm": {"value": "corp"}});
+    configuration
 }
 
 /// One row of the table.
@@ -93,13 +183,23 @@ struct Case {
     name: String,
     gateway: &'static str,
     method: &'static str,
+    host: &'static str,
+    target: &'static str,
     headers: Lines,
     trailers: Lines,
     expected: Expected,
 }
 
+impl Case {
+    fn new(name: String, gateway: &'static str, headers: Lines, expected: Expected) -> Self {
+        let trailers = Lines::new();
+        Self { name, gateway, method: "GET", host: "test:80", target: "/", headers, trailers, expected }
+    }
+}
+
 enum Expected {
-    /// The service gets a token with these claims, and of our headers only these beside it.
+    /// The service gets a token with these claims, and of our headers only these beside it. Beside the claims there
+    /// are `kid`, that of the JOSE header, and `lifetime`, which is `exp` without `iat`.
     Issued { claims: Value, beside: &'static [&'static str] },
     /// The service gets the request with none of our headers.
     Passed,
@@ -142,12 +242,11 @@ struct Table(Vec<Case>);
 
 impl Table {
     fn add(&mut self, name: impl Into<String>, gateway: &'static str, headers: Lines, expected: Expected) -> &mut Case {
-        let name = format!("{gateway}: {}", name.into());
-        self.0.push(Case { name, gateway, method: "GET", headers, trailers: Lines::new(), expected });
+        self.0.push(Case::new(format!("{gateway}: {}", name.into()), gateway, headers, expected));
         self.0.last_mut().unwrap()
     }
 
-    fn issued(&mut self, name: &str, gateway: &'static str, headers: Lines, claims: Value) -> &mut Case {
+    fn issued(&mut self, name: impl Into<String>, gateway: &'static str, headers: Lines, claims: Value) -> &mut Case {
         self.add(name, gateway, headers, Expected::Issued { claims, beside: &[] })
     }
 
@@ -155,7 +254,7 @@ impl Table {
         self.add(name, gateway, headers, Expected::Denied(code))
     }
 
-    fn passed(&mut self, name: &str, gateway: &'static str, headers: Lines) -> &mut Case {
+    fn passed(&mut self, name: impl Into<String>, gateway: &'static str, headers: Lines) -> &mut Case {
         self.add(name, gateway, headers, Expected::Passed)
     }
 }
@@ -172,6 +271,11 @@ fn table() -> Vec<Case> {
     expiry(&mut table);
     upgrades_and_trailers(&mut table);
     hostile_bytes(&mut table);
+    presets(&mut table);
+    rules(&mut table);
+    paths(&mut table);
+    hosts_and_routes(&mut table);
+    extended(&mut table);
     table.0
 }
 
@@ -481,7 +585,7 @@ fn malformed(table: &mut Table) {
             Code::IdentityMalformed,
         );
         let longest = set(alice(), name, "a".repeat(256));
-        table.issued(&format!("{name} of 256 bytes"), "shipped", longest, json!({}));
+        table.issued(format!("{name} of 256 bytes"), "shipped", longest, json!({}));
     }
     let many = |count: usize, separator: &str| vec!["r"; count].join(separator);
     for (name, gateway, header, value) in [
@@ -623,7 +727,7 @@ fn hostile_bytes(table: &mut Table) {
     table.issued("\\xff in the client's token", "shipped", with(alice(), "authorization", b"Bearer \xff"), json!({}));
     for name in ["x-other", "cookie", "user-agent", "x-request-id", "x-forwarded-for", "accept"] {
         table.issued(
-            &format!("\\xff in {name}"),
+            format!("\\xff in {name}"),
             "shipped",
             with(alice(), name, b"a\xff"),
             json!({"username": "alice"}),
@@ -665,6 +769,339 @@ fn hostile_bytes(table: &mut Table) {
     }
 }
 
+/// The gateways of a product's headers.
+const PRODUCTS: &[&str] =
+    &["oauth2-proxy", "oauth2-proxy-auth-request", "authelia", "authentik", "kubernetes", "adapted"];
+
+/// A token of the product's own provider, which no service may take for ours.
+const FOREIGN_TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiI5MDAzNDdiOCJ9.c2lnbmF0dXJl";
+
+/// A proven request as the product sends it, in its own spelling.
+fn product(name: &str) -> Lines {
+    let own: &[(&str, &str)] = match name {
+        "oauth2-proxy" => &[
+            ("X-Forwarded-User", "9a3c51b2-7f0e"),
+            ("X-Forwarded-Groups", "admin,role:developer"),
+            ("X-Forwarded-Email", "alice@example.com"),
+            ("X-Forwarded-Preferred-Username", "alice"),
+            ("X-Forwarded-Access-Token", FOREIGN_TOKEN),
+            ("Authorization", FOREIGN_TOKEN),
+        ],
+        "oauth2-proxy-auth-request" => &[
+            ("X-Auth-Request-User", "9a3c51b2-7f0e"),
+            ("X-Auth-Request-Email", "alice@example.com"),
+            ("X-Auth-Request-Preferred-Username", "alice"),
+            ("X-Auth-Request-Groups", "admin,role:developer"),
+            ("X-Auth-Request-Access-Token", FOREIGN_TOKEN),
+        ],
+        "authelia" => &[
+            ("Remote-User", "alice"),
+            ("Remote-Groups", "admin,role:developer"),
+            ("Remote-Name", "Alice Adams"),
+            ("Remote-Email", "alice@example.com"),
+        ],
+        "authentik" => &[
+            ("X-authentik-username", "alice"),
+            ("X-authentik-groups", "admin|role:developer"),
+            ("X-authentik-entitlements", "read|write"),
+            ("X-authentik-email", "alice@example.com"),
+            ("X-authentik-name", "Alice Adams"),
+            ("X-authentik-uid", "900347b8a29876b45ca6f75722635ecfedf0e931c6022e3a29a8aa13fb5516fb"),
+            ("X-authentik-jwt", FOREIGN_TOKEN),
+            ("X-authentik-meta-jwks", "https://login.example.com/application/o/app/jwks/"),
+            ("X-authentik-meta-outpost", "authentik Embedded Outpost"),
+            ("X-authentik-meta-provider", "app"),
+            ("X-authentik-meta-app", "app"),
+            ("X-authentik-meta-version", "goauthentik.io/outpost/2026.10.1"),
+        ],
+        "kubernetes" => &[
+            ("X-Remote-User", "alice"),
+            ("X-Remote-Uid", "06f6ce97-e2c5-4ab8-7ba5-7654dd08d52b"),
+            ("X-Remote-Group", "admin"),
+            ("X-Remote-Group", "role:developer"),
+            ("X-Remote-Extra-Acme.com%2fproject", "some-project"),
+            ("X-Remote-Extra-Scopes", "openid"),
+            ("X-Remote-Extra-Scopes", "profile"),
+        ],
+        _ => &[
+            ("X-Forwarded-Email", "alice@example.com"),
+            ("X-Forwarded-Tenant", "internal"),
+            ("X-Forwarded-Groups", "admin|role:developer"),
+            ("X-Forwarded-Access-Token", FOREIGN_TOKEN),
+        ],
+    };
+    with(lines(own), "x-auth-proof", PROOF)
+}
+
+/// `identity.preset`: the headers that a product sends become claims, and none of them reaches the service.
+fn presets(table: &mut Table) {
+    let uid = "900347b8a29876b45ca6f75722635ecfedf0e931c6022e3a29a8aa13fb5516fb";
+    let email = json!({"email": "alice@example.com"});
+    let named = json!({"email": "alice@example.com", "name": "Alice Adams"});
+    let whole = json!({"email": "alice@example.com", "name": "Alice Adams", "uid": uid});
+    // The attributes; headers that are proven as all others are, though no claim is read from them; an alias.
+    for (gateway, attributes, others, alias) in [
+        ("oauth2-proxy", email.clone(), &["X-Forwarded-Access-Token"][..], "x_forwarded_user"),
+        ("oauth2-proxy-auth-request", email, &["X-Auth-Request-Access-Token"], "x_auth_request_groups"),
+        ("authelia", named, &[], "remote_user"),
+        ("authentik", whole, &["X-authentik-jwt", "X-authentik-entitlements"], "x_authentik_jwt"),
+        ("kubernetes", json!({}), &["X-Remote-Uid", "X-Remote-Extra-Scopes", "X-Remote-Extra-"], "x_remote_extra_a"),
+    ] {
+        let claims = json!({
+            "sub": "corp-alice", "username": "alice", "realm": "corp", "roles": ["admin", "role:developer"],
+            "scopes": null, "attributes": attributes,
+        });
+        // What authentik says about itself is no identity.
+        let beside: &[_] = if gateway == "authentik" { AUTHENTIK_META } else { &[] };
+        table.add("what the product sends", gateway, product(gateway), Expected::Issued { claims, beside });
+        let unproven = without(product(gateway), "x-auth-proof");
+        for (name, _) in unproven.iter().filter(|(name, _)| *name != "Authorization" && !name.contains("-meta-")) {
+            let alone = lines(&[(name, "forged")]);
+            table.denied(format!("{name} alone"), gateway, alone, Code::IdentityUntrusted);
+        }
+        for name in others {
+            let forged = lines(&[(name, "forged")]);
+            table.denied(format!("{name}, of which no claim is, alone"), gateway, forged, Code::IdentityUntrusted);
+        }
+        table.denied("what the product sends, unproven", gateway, unproven, Code::IdentityUntrusted);
+        let aliased = with(product(gateway), alias, "root");
+        table.denied(format!("{alias} beside it"), gateway, aliased, Code::IdentityMalformed);
+        table.denied(format!("{alias} alone"), gateway, lines(&[(alias, "root")]), Code::IdentityMalformed);
+    }
+    for (gateway, name) in [
+        ("oauth2-proxy", "x-forwarded-access-token"),
+        ("authentik", "x-authentik-entitlements"),
+        ("kubernetes", "x-remote-uid"),
+    ] {
+        let twice = with(product(gateway), name, "another");
+        table.denied(format!("{name} twice"), gateway, twice, Code::IdentityMalformed);
+    }
+    for (gateway, name) in [
+        ("oauth2-proxy", "X-Forwarded-Preferred-Username"),
+        ("oauth2-proxy-auth-request", "X-Auth-Request-Preferred-Username"),
+    ] {
+        let fallback = without(product(gateway), name);
+        table.issued("the user without a preferred name", gateway, fallback, json!({"sub": "corp-9a3c51b2-7f0e"}));
+    }
+    table.denied(
+        "what authentik says about itself is no identity",
+        "authentik",
+        lines(&[("X-authentik-meta-app", "app")]),
+        Code::IdentityMissing,
+    );
+    let plain = without(without(product("kubernetes"), "X-Remote-Group"), "X-Remote-Extra-Scopes");
+    table.issued("no group, one extra", "kubernetes", plain, json!({"sub": "corp-alice", "roles": []}));
+
+    let adapted = json!({
+        "sub": "internal-alice@example.com", "roles": ["admin", "role:developer"], "attributes": {"token": FOREIGN_TOKEN},
+    });
+    table.issued("fields beside the preset win", "adapted", product("adapted"), adapted.clone());
+    let replaced = lines(&[("X-Forwarded-User", "root"), ("X-Forwarded-Preferred-Username", "root")]);
+    table.issued("replaced headers are removed", "adapted", [product("adapted"), replaced].concat(), adapted);
+    let name = "x-forwarded-preferred-username";
+    table.denied("a replaced header alone", "adapted", lines(&[(name, "root")]), Code::IdentityUntrusted);
+    let no_realm = without(product("adapted"), "X-Forwarded-Tenant");
+    table.denied("the added realm header missing", "adapted", no_realm, Code::IdentityMalformed);
+}
+
+/// What the authentik outpost says about itself.
+const AUTHENTIK_META: &[&str] = &[
+    "x-authentik-meta-jwks",
+    "x-authentik-meta-outpost",
+    "x-authentik-meta-provider",
+    "x-authentik-meta-app",
+    "x-authentik-meta-version",
+];
+
+/// Headers that a client made up, with aliases, duplicates, and a proof that is none.
+fn forged() -> Lines {
+    let identity = [("x-auth-username", "root"), ("x-auth-username", "root"), ("x-auth-realm", "\u{a0}")];
+    let rest = [("x_auth_roles", "admin"), ("x-auth-proof", "wrong"), ("x_auth_proof", PROOF)];
+    [lines(&identity), lines(&rest), lines(&[("authorization", "Bearer forged"), ("x-other", "1")])].concat()
+}
+
+/// `rules`: what each action does, and which rule counts.
+fn rules(table: &mut Table) {
+    for (name, headers) in [
+        ("passes without identity", Lines::new()),
+        ("passes without what was forged", forged()),
+        ("passes without a proven identity", alice()),
+    ] {
+        table.passed(name, "rules", headers).target = "/open/a";
+    }
+    let case = table.passed("passes without trailers of ours", "rules", forged());
+    case.trailers = forged();
+    case.target = "/open/a";
+    let case = table.passed("passes another method of the list", "rules", Lines::new());
+    case.method = "OPTIONS";
+    case.target = "/open/a";
+    let case = table.denied("a method that is not in the list", "rules", Lines::new(), Code::IdentityMissing);
+    case.method = "POST";
+    case.target = "/open/a";
+    let case = table.issued("a method that is not in the list, proven", "rules", alice(), json!({"username": "alice"}));
+    case.method = "POST";
+    case.target = "/open/a";
+
+    for (name, headers) in [("unproven", Lines::new()), ("proven", alice()), ("forged", forged())] {
+        for target in ["/admin", "/admin/", "/admin/users?a=b", "/open/but/closed", "/open/but/closed/a"] {
+            table.denied(format!("{target}, {name}"), "rules", headers.clone(), Code::DeniedByRule).target = target;
+        }
+    }
+    let proven = || json!({"aud": "my-application", "lifetime": 3600});
+    table.issued("/open/but/proven, proven", "rules", alice(), proven()).target = "/open/but/proven";
+    table.denied("/open/but/proven, unproven", "rules", Lines::new(), Code::IdentityMissing).target =
+        "/open/but/proven";
+    table.denied("/open/but/proven, forged", "rules", forged(), Code::IdentityMalformed).target = "/open/but/proven";
+    table.passed("/open/but/proven/a", "rules", Lines::new()).target = "/open/but/proven/a";
+    table.issued("/administrator, proven", "rules", alice(), proven()).target = "/administrator";
+
+    for target in ["/", "/administrator", "/api"] {
+        table.passed(format!("{target}, no identity"), "open", Lines::new()).target = target;
+    }
+    table.denied("/admin, no identity", "open", Lines::new(), Code::DeniedByRule).target = "/admin";
+    let unproven = without(alice(), "x-auth-proof");
+    table.denied("/api, unproven", "open", unproven, Code::IdentityUntrusted).target = "/api";
+    table.issued("no aud without claims.aud", "open", alice(), json!({"aud": null, "lifetime": 3600})).target = "/api";
+}
+
+/// The path is compared without query, by whole segments, and passes only where every server reads it alike.
+fn paths(table: &mut Table) {
+    for target in [
+        "/open",
+        "/open/",
+        "/open?a",
+        "/open/a/b.c/..d",
+        "/open/%c3%a4%20b",
+        "/open/a?b=/../%2e;\\%zz//",
+        "/exact",
+        "/exact?",
+        "/exact?a=b",
+        "http://elsewhere/open/a",
+    ] {
+        table.passed(format!("passes {target}"), "rules", Lines::new()).target = target;
+    }
+    for target in [
+        // Other paths.
+        "/",
+        "/openadmin",
+        "/ope",
+        "/Open/a",
+        "/a/open",
+        "/?/open/a",
+        "/exact/",
+        "/exact/a",
+        "/exactly",
+        "/EXACT",
+        // Paths that a service could read differently.
+        "//open/a",
+        "/open//a",
+        "/open//",
+        "/open/../admin",
+        "/open/..",
+        "/open/./a",
+        "/open/.",
+        "/./open/a",
+        "/a/../open/a",
+        "/open/a;b=c",
+        "/open;/a",
+        "/open/..;/admin",
+        "/open/%2e%2e/admin",
+        "/open/%2E%2E/admin",
+        "/open/.%2e/admin",
+        "/open/..%2fadmin",
+        "/open%2fa",
+        "/open/..%5cadmin",
+        "/open/..\\admin",
+        "/open\\..\\admin",
+        "/open/%3ba",
+        "/open/%3Fa",
+        "/open/%23a",
+        "/open/%252e%252e/admin",
+        "/open/%c0%ae%c0%ae/admin",
+        "/open/%c1%9cadmin",
+        "/open/%00",
+        "/open/%0d%0a",
+        "/open/%7f",
+        "/open/%",
+        "/open/%2",
+        "/open/%zz",
+        "/open/%+2",
+        "/open/%u002e",
+        "http://elsewhere/open/../admin",
+        "http://elsewhere//open/a",
+    ] {
+        table.denied(format!("does not pass {target}"), "rules", Lines::new(), Code::IdentityMissing).target = target;
+    }
+    for target in ["/open/a#b", "/open/\u{1}", "/open/\u{e4}", "/open/\ta", "open/a", "*"] {
+        let name = format!("does not get {}", target.escape_default());
+        table.add(name, "rules", Lines::new(), Expected::RefusedByEnvoy(400)).target = target;
+    }
+    let ambiguous = table.issued("a path that does not pass, proven", "rules", alice(), json!({"username": "alice"}));
+    ambiguous.target = "/open/../admin";
+    table.denied("CONNECT does not pass", "rules", Lines::new(), Code::IdentityMissing).method = "CONNECT";
+}
+
+/// Hosts are compared without port and case; routes by the name that Envoy gave them.
+fn hosts_and_routes(table: &mut Table) {
+    let billing = || json!({"aud": "billing", "lifetime": 300, "iss": "auth-o-tron.example.com"});
+    let partners = || json!({"aud": "my-application", "lifetime": 3600, "iss": "partners.example.com"});
+    let neither = || json!({"aud": "my-application", "lifetime": 3600, "iss": "auth-o-tron.example.com"});
+    for (host, claims) in [
+        ("billing.example.com", billing()),
+        ("BILLING.example.COM:8443", billing()),
+        ("billing.example.com.", billing()),
+        ("billing.example.com.:80", billing()),
+        ("[::1]", billing()),
+        ("[::1]:8080", billing()),
+        ("[::2]", neither()),
+        ("a.partners.example.com", partners()),
+        ("a.b.Partners.example.com.:80", partners()),
+        ("partners.example.com", neither()),
+        (".partners.example.com", neither()),
+        ("apartners.example.com", neither()),
+        ("a.partners.example.com.evil.example", neither()),
+        ("a.billing.example.com", neither()),
+        ("xbilling.example.com", neither()),
+        ("billing.example.com.evil.example", neither()),
+        ("billing.example.com..", neither()),
+        ("billing.example.com:80:80", neither()),
+        ("test", neither()),
+    ] {
+        table.issued(format!("at {host}"), "rules", alice(), claims).host = host;
+    }
+    let status = "status.example.com";
+    table.passed("a host and a path that both hold", "rules", Lines::new()).host = status;
+    let case =
+        table.denied("a host that holds with a path that does not", "rules", Lines::new(), Code::IdentityMissing);
+    case.host = status;
+    case.target = "/a";
+
+    for (method, target, headers, expected) in [
+        ("GET", "/orders", Lines::new(), Expected::Passed),
+        ("GET", "/orders/1?a", alice(), Expected::Passed),
+        ("POST", "/orders", alice(), Expected::Issued { claims: json!({"aud": "orders"}), beside: &[] }),
+        ("POST", "/orders", Lines::new(), Expected::Denied(Code::IdentityMissing)),
+        ("DELETE", "/orders", alice(), Expected::Denied(Code::DeniedByRule)),
+        // The next rule about the route counts.
+        ("GET", "/orders//1", alice(), Expected::Denied(Code::DeniedByRule)),
+        ("GET", "/order", Lines::new(), Expected::Denied(Code::IdentityMissing)),
+    ] {
+        let who = if headers.is_empty() { "unproven" } else { "proven" };
+        let case = table.add(format!("by route, {method} {target}, {who}"), "rules", headers, expected);
+        case.method = method;
+        case.target = target;
+    }
+}
+
+/// `claims.extra` and `jwt.rotation`.
+fn extended(table: &mut Table) {
+    let claims = json!({
+        "username": "alice", "env": "prod", "limits": {"requests": 10}, "tags": ["a", null], "kid": "now",
+    });
+    table.issued("more claims, by the key of now", "extended", alice(), claims);
+    table.issued("no kid without one", "shipped", alice(), json!({"kid": null}));
+}
+
 /// Everything that the cases share.
 struct World {
     envoy: Envoy,
@@ -686,7 +1123,7 @@ impl World {
                 self.check_log(*code, &reply);
             }
             Expected::RefusedByEnvoy(status) => {
-                assert_eq!(reply.status, *status);
+                assert_eq!(reply.status, *status, "{arrived:?}");
                 assert!(arrived.is_none(), "it reached the service: {arrived:?}");
             }
         }
@@ -694,16 +1131,15 @@ impl World {
             "rich" => with(alice(), "x-auth-roles", r#"["r"]"#),
             "lists" => without(alice(), "x-auth-realm"),
             "signed" => signed(LINES, now()),
-            _ => alice(),
+            other => {
+                if PRODUCTS.contains(&other) {
+                    product(other)
+                } else {
+                    alice()
+                }
+            }
         };
-        let after = Case {
-            name: format!("after {}", case.name),
-            gateway: case.gateway,
-            method: "GET",
-            headers,
-            trailers: Lines::new(),
-            expected: Expected::Passed,
-        };
+        let after = Case::new(format!("after {}", case.name), case.gateway, headers, Expected::Passed);
         let (reply, arrived) = self.exchange(&after);
         assert_eq!(reply.status, 200, "the worker no longer issues: {reply:?}");
         verify(&token(case.gateway, &arrived.unwrap()));
@@ -711,9 +1147,10 @@ impl World {
 
     fn exchange(&mut self, case: &Case) -> (Reply, Option<Message>) {
         let mut request = format!(
-            "{} {} HTTP/1.1\r\nhost: test:80\r\nx-case: {}\r\n",
+            "{} {} HTTP/1.1\r\nhost: {}\r\nx-case: {}\r\n",
             case.method,
-            if case.method == "CONNECT" { "test:80" } else { "/" },
+            if case.method == "CONNECT" { case.host } else { case.target },
+            case.host,
             case.name
         )
         .into_bytes();
@@ -749,7 +1186,9 @@ impl World {
             "{arrived:?}"
         );
         let token = token(case.gateway, &arrived);
-        let issued = verify(&token);
+        let mut issued = verify_from(claims["iss"].as_str().unwrap_or("auth-o-tron.example.com"), &token);
+        issued["lifetime"] = json!(issued["exp"].as_i64().unwrap() - issued["iat"].as_i64().unwrap());
+        issued["kid"] = jose_header(&token)["kid"].take();
         for (claim, expected) in claims.as_object().unwrap() {
             assert_eq!(issued.get(claim).unwrap_or(&Value::Null), expected, "claim {claim} of {issued}");
         }
@@ -758,6 +1197,103 @@ impl World {
             assert_eq!(arrived.trailers, lines(&[("x-other", "1")]));
         }
         self.sent.push(token.into_bytes());
+    }
+
+    /// The token of a proven request.
+    fn issue(&mut self, gateway: &'static str, target: &'static str, headers: Lines) -> String {
+        let mut case = Case::new("a token".to_owned(), gateway, headers, Expected::Passed);
+        case.target = target;
+        let (reply, arrived) = self.exchange(&case);
+        token(gateway, &arrived.unwrap_or_else(|| panic!("{reply:?}")))
+    }
+
+    /// `claims.jti`: 128 bits, and others for each of two requests that are alike.
+    fn check_jti(&mut self) {
+        let ids: BTreeSet<_> = (0..100)
+            .map(|_| verify(&self.issue("extended", "/", alice()))["jti"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(ids.len(), 100);
+        assert!(ids.iter().all(|id| URL_SAFE_NO_PAD.decode(id).unwrap().len() == 16), "{ids:?}");
+    }
+
+    /// `token.reuse: 0`: the same identity gets the same token in the second of its `iat`, and another one later.
+    fn check_same_second(&mut self) {
+        let issued = |token: &str| verify(token)["iat"].as_i64().unwrap();
+        let mut same = 0;
+        let mut first = self.issue("shipped", "/", alice());
+        for _ in 0..40 {
+            let second = self.issue("shipped", "/", alice());
+            assert_eq!(first == second, issued(&first) == issued(&second), "{first} {second}");
+            same += u32::from(first == second);
+            first = second;
+            thread::sleep(Duration::from_millis(40));
+        }
+        assert!(same > 10 && same < 40, "the clock moved, and stood still: {same}");
+    }
+
+    /// `token.reuse: 60`: a token is handed out again in another second, yet never for another identity, rule or proof.
+    fn check_reuse(&mut self) {
+        let first = self.issue("reuse", "/", alice());
+        thread::sleep(Duration::from_millis(1100));
+        assert_eq!(self.issue("reuse", "/", alice()), first);
+        assert_eq!(self.issue("reuse", "/elsewhere", with(alice(), "x-other", "1")), first);
+        let partner = with(without(alice(), "x-auth-proof"), PARTNER.0, PARTNER.1);
+        for (target, headers) in [
+            ("/other", alice()),
+            ("/", set(alice(), "x-auth-username", "bob")),
+            ("/", with(alice(), "x-auth-roles", "r")),
+            ("/", partner),
+        ] {
+            assert_ne!(self.issue("reuse", target, headers.clone()), first, "{target} {headers:?}");
+        }
+        let unproven = Expected::Denied(Code::IdentityUntrusted);
+        self.check(&Case::new("unproven".to_owned(), "reuse", without(alice(), "x-auth-proof"), unproven));
+        let twice = with(alice(), "x-auth-username", "alice");
+        let malformed = Expected::Denied(Code::IdentityMalformed);
+        self.check(&Case::new("twice".to_owned(), "reuse", twice, malformed));
+    }
+
+    /// The counters of the filter, as Envoy's admin shows them.
+    fn counters(&self) -> BTreeMap<String, u64> {
+        let stats = support::get(self.envoy.port("admin"), "/stats?filter=wasmcustom").unwrap();
+        let counter = |line: &str| {
+            let (name, value) = line.split_once(": ")?;
+            Some((name.strip_prefix("wasmcustom.auth_o_tron.")?.to_owned(), value.parse().ok()?))
+        };
+        String::from_utf8(stats.message.body).unwrap().lines().filter_map(counter).collect()
+    }
+
+    /// Each outcome moves its own counter by one, and no other.
+    fn check_counters(&mut self) {
+        self.issue("reuse", "/", alice());
+        let expired = with(alice(), "x-auth-attributes", r#"{"exp":"1"}"#);
+        let partner = with(set(alice(), "x-auth-realm", "partners"), "x-auth-roles", r#"["r"]"#);
+        let cases = [
+            ("issued", "extended", "/", alice()),
+            ("reused", "reuse", "/", alice()),
+            ("passed", "rules", "/open", alice()),
+            ("passed", "pass", "/", Lines::new()),
+            ("denied.identity_missing", "shipped", "/", Lines::new()),
+            ("denied.identity_untrusted", "shipped", "/", without(alice(), "x-auth-proof")),
+            ("denied.identity_expired", "shipped", "/", expired),
+            ("denied.realm_not_allowed", "rich", "/", partner),
+            ("denied.denied_by_rule", "rules", "/admin", alice()),
+            ("denied.identity_malformed", "shipped", "/", with(alice(), "x-auth-realm", "internal")),
+        ];
+        for (name, gateway, target, headers) in cases {
+            let mut expected = self.counters();
+            *expected.get_mut(name).expect(name) += 1;
+            let mut case = Case::new(name.to_owned(), gateway, headers, Expected::Passed);
+            case.target = target;
+            self.exchange(&case);
+            assert_eq!(self.counters(), expected, "{name}");
+        }
+        let name = |outcome| match outcome {
+            Outcome::Denied(code) => format!("denied.{code}"),
+            other => other.as_str().to_owned(),
+        };
+        assert!(self.counters().into_keys().eq(Outcome::all().map(name).collect::<BTreeSet<_>>()));
+        assert_eq!(self.counters()["denied.internal"], 0);
     }
 
     /// The denial is in the log once, with its code and the id of the request.
@@ -791,11 +1327,27 @@ fn filter_lines(log: &str) -> impl Iterator<Item = &str> {
     log.lines().filter(|line| line.contains("[wasm]") && line.contains("wasm log"))
 }
 
+/// The beginnings of every header name that is the filter's in some gateway.
+const OURS: &[&str] = &[
+    "authorization",
+    "remote-",
+    "x-auth-",
+    "x-authentik-",
+    "x-forwarded-access-token",
+    "x-forwarded-email",
+    "x-forwarded-groups",
+    "x-forwarded-preferred-username",
+    "x-forwarded-tenant",
+    "x-forwarded-user",
+    "x-partner",
+    "x-remote-",
+];
+
 /// Of the names that could be ours, in whatever spelling, exactly `expected` arrived.
 fn check_ours(arrived: &Message, expected: &[&str]) {
     let ours = |name: &str| {
         let folded = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
-        folded.starts_with("x-auth-") || folded.starts_with("x-partner") || folded == "authorization"
+        OURS.iter().any(|own| folded.starts_with(own))
     };
     let mut names: Vec<_> = arrived.headers.iter().map(|(name, _)| name.as_str()).filter(|name| ours(name)).collect();
     names.sort_unstable();
@@ -803,6 +1355,10 @@ fn check_ours(arrived: &Message, expected: &[&str]) {
     expected.sort_unstable();
     assert_eq!(names, expected);
     assert!(!arrived.trailers.iter().any(|(name, _)| ours(name)), "{:?}", arrived.trailers);
+}
+
+fn jose_header(token: &str) -> Value {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap()
 }
 
 fn token(gateway: &str, arrived: &Message) -> String {
@@ -830,6 +1386,14 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let mut trials: Vec<_> =
         table().into_iter().map(|case| trial(case.name.clone(), move |world| world.check(&case))).collect();
+    for (name, check) in [
+        ("every token has a jti of its own", World::check_jti as fn(&mut World)),
+        ("the same identity gets the same token in the same second", World::check_same_second),
+        ("a token is handed out again for the same identity only", World::check_reuse),
+        ("each outcome is counted once", World::check_counters),
+    ] {
+        trials.push(trial(name.to_owned(), check));
+    }
     trials.push(trial("nothing of a request, no secret and no panic in the log".to_owned(), |world| {
         world.check_whole_log();
     }));

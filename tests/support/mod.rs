@@ -87,6 +87,7 @@ pub fn gateways(configurations: &[(&str, Value)], upstream: u16) -> Value {
         manager["http_protocol_options"] = json!({"enable_trailers": true});
         manager["upgrade_configs"] = json!([{"upgrade_type": "websocket"}, {"upgrade_type": "CONNECT"}]);
         manager["route_config"]["virtual_hosts"][0]["routes"] = json!([
+            {"name": "orders", "match": {"prefix": "/orders"}, "route": {"cluster": "service"}},
             {"match": {"prefix": "/"}, "route": {"cluster": "service"}},
             {"match": {"connect_matcher": {}}, "route": {"cluster": "service"}},
         ]);
@@ -328,8 +329,13 @@ pub fn check_denied(code: Code, reply: &Reply) {
 
 /// The claims, once `jsonwebtoken` has verified signature and times.
 pub fn verify(token: &str) -> Value {
+    verify_from("auth-o-tron.example.com", token)
+}
+
+/// As [`verify`], of a token of another issuer.
+pub fn verify_from(issuer: &str, token: &str) -> Value {
     let mut validation = Validation::new(Algorithm::HS256);
-    validation.set_issuer(&["auth-o-tron.example.com"]);
+    validation.set_issuer(&[issuer]);
     validation.set_required_spec_claims(&["exp", "iat", "iss", "sub"]);
     validation.validate_aud = false;
     jsonwebtoken::decode(token, &DecodingKey::from_secret(SIGNING_SECRET.as_bytes()), &validation)
