@@ -148,26 +148,26 @@ fn is_ambiguous(path: &[u8]) -> bool {
 }
 
 fn is_ambiguous_segment(mut segment: &[u8]) -> bool {
+    let mut decoded = Vec::with_capacity(segment.len());
     while let Some((&byte, rest)) = segment.split_first() {
-        segment = match byte {
-            b'%' => match rest.split_first_chunk() {
-                Some((digits, rest)) if !is_ambiguous_escape(*digits) => rest,
-                _ => return true,
-            },
-            b'\\' | b';' | b'#' | ..=b' ' | 0x7f.. => return true,
-            _ => rest,
+        let unescaped = match byte {
+            b'%' => rest.split_first_chunk().and_then(|(digits, rest)| Some((unescape(*digits)?, rest))),
+            b'\\' | b';' | b'#' | ..=b' ' | 0x7f.. => None,
+            _ => Some((byte, rest)),
         };
+        let Some((byte, rest)) = unescaped else { return true };
+        decoded.push(byte);
+        segment = rest;
     }
-    false
+    // An overlong form of a byte is another byte to some servers.
+    str::from_utf8(&decoded).is_err()
 }
 
-/// Whether `%` with these digits is no escape, or one of a byte that has a meaning: a separator, a dot, a control
-/// character, another `%`; or 0xc0 and 0xc1, which only overlong forms of such bytes have in UTF-8.
-fn is_ambiguous_escape(digits: [u8; 2]) -> bool {
-    let Some(byte) = str::from_utf8(&digits).ok().and_then(|digits| u8::from_str_radix(digits, 16).ok()) else {
-        return true;
-    };
-    matches!(byte, b'%' | b'.' | b'/' | b'\\' | b';' | b'#' | b'?' | ..=0x1f | 0x7f | 0xc0 | 0xc1)
+/// The byte of an escape that can only be written so. `None` is no escape, or one of a control character, or one of
+/// printable ASCII: `%2f` may be another path, and `%61` is a way around a rule that says `a`.
+fn unescape(digits: [u8; 2]) -> Option<u8> {
+    let byte = u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?;
+    matches!(byte, b' ' | 0x80..).then_some(byte)
 }
 
 #[cfg(test)]
@@ -205,6 +205,13 @@ mod tests {
             "/healthz%23",
             "/healthz%3f",
             "/healthz%c0%ae",
+            "/healthz%e0%80%ae",
+            "/healthz%c3",
+            "/healthz%41",
+            "/%68ealthz",
+            "/healthz%2d",
+            "/healthz%7E",
+            "/healthz%40",
             "/health\tz",
             "/h\u{e9}",
             "",
