@@ -426,6 +426,8 @@ pub struct Preset {
     pub attributes_from: &'static [(&'static str, &'static str)],
     /// Headers that no claim is read from. A `*` at the end stands for any.
     pub others: &'static [&'static str],
+    /// Whether the product sends a header without a value for what a user has nothing of, such as groups.
+    pub sends_empty: bool,
 }
 
 /// A product that sets one header, and knows neither realms nor scopes.
@@ -437,6 +439,7 @@ const PLAIN: Preset = Preset {
     attributes: &[],
     attributes_from: &[],
     others: &[],
+    sends_empty: false,
 };
 
 const AUTH_O_TRON: Preset = Preset {
@@ -471,6 +474,7 @@ const AUTHELIA: Preset = Preset {
     username: &["remote-user"],
     roles: (&["remote-groups"], Format::Csv),
     attributes_from: &[("name", "remote-name"), ("email", "remote-email")],
+    sends_empty: true,
     ..PLAIN
 };
 
@@ -480,6 +484,7 @@ const AUTHENTIK: Preset = Preset {
     roles: (&["x-authentik-groups"], Format::Pipe),
     attributes_from: &[("email", "x-authentik-email"), ("name", "x-authentik-name"), ("uid", "x-authentik-uid")],
     others: &["x-authentik-jwt", "x-authentik-entitlements"],
+    sends_empty: true,
     ..PLAIN
 };
 

@@ -6,7 +6,7 @@
 pub mod compile;
 pub mod rules;
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{
     claims::{ClaimSet, ClaimsError, Subject},
@@ -48,6 +48,8 @@ struct IdentitySources {
     attributes: Vec<NameId>,
     /// Attribute → the header that carries it.
     attributes_from: Vec<(String, NameId)>,
+    /// Whether an empty header says that there is nothing of what it carries.
+    empty_is_absent: bool,
     required: Vec<OptionalClaim>,
     /// The only realms accepted; `None` is all.
     realms: Option<Vec<String>>,
@@ -281,13 +283,13 @@ fn check_expiry(identity: &Identity<'_>, now: i64) -> Result<Option<i64>, Reject
 impl IdentitySources {
     fn read<'a>(&'a self, request: &Request<'a>, form: ScopesForm) -> Result<Identity<'a>, Rejection> {
         // Also those that no claim is read from, such as the second of a list: they may be forwarded.
-        for value in request.identity_values() {
+        for value in request.identity_values().filter(|value| self.is_there(value)) {
             identity::text(value, MAX_IDENTITY_BYTES).map_err(malformed("a header"))?;
         }
         let identity = Identity {
             username: self.read_username(request).map_err(malformed("username"))?,
             realm: self.read_realm(request).map_err(malformed("realm"))?,
-            roles: identity::list(self.roles.1, first_present(request, &self.roles.0)).map_err(malformed("roles"))?,
+            roles: self.read_roles(request).map_err(malformed("roles"))?,
             scopes: self.read_scopes(request, form).map_err(malformed("scopes"))?,
             attributes: self.read_attributes(request).map_err(malformed("attributes"))?,
         };
@@ -295,9 +297,18 @@ impl IdentitySources {
         Ok(identity)
     }
 
+    fn is_there(&self, value: &[u8]) -> bool {
+        !(self.empty_is_absent && value.is_empty())
+    }
+
+    fn read_roles<'a>(&self, request: &Request<'a>) -> Result<Vec<Cow<'a, str>>, Flaw> {
+        let (ids, format) = &self.roles;
+        identity::list(*format, first_present(request, ids).filter(|value| self.is_there(value)))
+    }
+
     fn read_scopes<'a>(&self, request: &Request<'a>, form: ScopesForm) -> Result<Scopes<'a>, Flaw> {
         let (ids, format) = &self.scopes;
-        let values = first_present(request, ids);
+        let values = first_present(request, ids).filter(|value| self.is_there(value));
         match form {
             ScopesForm::List => identity::list(*format, values).map(Scopes::List),
             ScopesForm::Map => identity::scopes(*format, values),
@@ -320,12 +331,12 @@ impl IdentitySources {
     }
 
     fn read_attributes<'a>(&'a self, request: &Request<'a>) -> Result<Attributes<'a>, Flaw> {
-        let mut attributes = match first_present(request, &self.attributes).next() {
+        let mut attributes = match first_present(request, &self.attributes).find(|value| self.is_there(value)) {
             Some(value) => identity::attributes(value)?,
             None => Attributes::new(),
         };
         for (key, id) in &self.attributes_from {
-            if let Some(value) = request.value(*id) {
+            if let Some(value) = request.value(*id).filter(|value| self.is_there(value)) {
                 add_attribute(&mut attributes, key, value)?;
             }
         }

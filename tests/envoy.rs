@@ -890,6 +890,26 @@ fn presets(table: &mut Table) {
         lines(&[("X-authentik-meta-app", "app")]),
         Code::IdentityMissing,
     );
+    // Both send a header without value for what a user has nothing of. Nobody else's empty header is that.
+    for (gateway, names, attributes) in [
+        ("authelia", &["Remote-Groups", "Remote-Name", "Remote-Email"][..], json!({})),
+        (
+            "authentik",
+            &["X-authentik-groups", "X-authentik-entitlements", "X-authentik-email"],
+            json!({"name": "Alice Adams", "uid": uid}),
+        ),
+    ] {
+        let bare = names.iter().fold(product(gateway), |headers, name| set(headers, name, ""));
+        let claims = json!({"sub": "corp-alice", "roles": [], "attributes": attributes});
+        let beside: &[_] = if gateway == "authentik" { AUTHENTIK_META } else { &[] };
+        table.add("a user without groups", gateway, bare, Expected::Issued { claims, beside });
+        let name = if gateway == "authelia" { "Remote-User" } else { "X-authentik-username" };
+        table.denied("an empty username", gateway, set(product(gateway), name, ""), Code::IdentityMalformed);
+        let alone = lines(&[(names[0], "")]);
+        table.denied(format!("{} empty, alone", names[0]), gateway, alone, Code::IdentityUntrusted);
+    }
+    let empty = set(product("oauth2-proxy"), "X-Forwarded-Groups", "");
+    table.denied("empty groups", "oauth2-proxy", empty, Code::IdentityMalformed);
     let plain = without(without(product("kubernetes"), "X-Remote-Group"), "X-Remote-Extra-Scopes");
     table.issued("no group, one extra", "kubernetes", plain, json!({"sub": "corp-alice", "roles": []}));
 

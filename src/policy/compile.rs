@@ -380,6 +380,7 @@ fn compile_identity(identity: config::Identity, preset: &Preset, names: &mut Nam
             single,
         )?,
         attributes_from: compile_attributes_from(identity.attributes.from, preset.attributes_from, names)?,
+        empty_is_absent: preset.sends_empty,
         required: identity.required,
         realms: identity.realms,
     })
