@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, SeqAccess, Visitor, value},
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor, value},
 };
 use zeroize::Zeroize;
 
@@ -568,7 +568,12 @@ impl Config {
         let mut deserializer = serde_json::Deserializer::from_slice(json);
         let config = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
             let path = error.path().to_string();
-            describe(&path, &error.into_inner())
+            let error = error.into_inner();
+            // Of a word that is no string, serde says that it is no JSON.
+            if !error.is_data() && serde_json::from_slice::<IgnoredAny>(json).is_ok() {
+                return ConfigError::new(path, "found a value of another type, expected a string");
+            }
+            describe(&path, &error)
         })?;
         deserializer.end().map_err(|error| describe(".", &error))?;
         Ok(config)
@@ -605,7 +610,9 @@ fn describe(path: &str, error: &serde_json::Error) -> ConfigError {
             other => other,
         };
         let expected = match expected {
+            "i64" if mismatch.starts_with("value") => "one of 64 bits",
             "i64" => "an integer",
+            "a map" => "an object",
             "a sequence" => "a list",
             other => other,
         };
@@ -731,6 +738,13 @@ mod tests {
                 "identity.roles.format: unknown variant `xml`, expected one of `csv`, `space`, `pipe`, `json`, \
                  `base64-json`, `repeated`",
             ),
+            (
+                r#"{"identity":{"roles":{"format":["csv"]}}}"#,
+                "identity.roles.format: found a value of another type, expected a string",
+            ),
+            (r#"{"on_missing":5}"#, "on_missing: found a value of another type, expected a string"),
+            (r#"{"jwt":{"exp":9223372036854775808}}"#, "jwt.exp: found an integer, expected one of 64 bits"),
+            (r#"{"claims":{"extra":[]}}"#, "claims.extra: found a list, expected an object"),
             (r#"{"claims":{"aud":true,"aud":true}}"#, "claims: duplicate field `aud`"),
             (
                 r#"{"jwt":{"issuer":"a"}}"#,

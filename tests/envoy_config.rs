@@ -239,6 +239,452 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
             json!({"attributes": {"from": {"a": "x y"}}}),
             "identity.attributes.from.a: found \"x y\", expected",
         ),
+        // Older fields, in their rarer ways to be wrong.
+        ("/jwt/aud", json!(""), "jwt.aud: found text that is empty, expected 1 to 256 bytes"),
+        ("/jwt/aud", json!(5), "jwt.aud: found an integer, expected a string"),
+        ("/jwt/kid", json!(""), "jwt.kid: found text that is empty, expected 1 to 256 bytes"),
+        ("/jwt/kid", json!("a\nb"), "jwt.kid: found text that holds a control character, expected 1 to 256 bytes"),
+        ("/jwt/iss", json!("a".repeat(257)), "jwt.iss: found text that is too long, expected 1 to 256 bytes"),
+        ("/jwt/exp", json!(u64::MAX), "jwt.exp: found an integer, expected one of 64 bits"),
+        ("/jwt/secret_env", json!(5), "jwt.secret_env: found an integer, expected a string"),
+        ("/trust/0", json!(TYPED_SECRET), "trust[0]: found a string, expected an object"),
+        ("/trust/0/realms", json!([""]), "trust[0].realms[0]: found text that is empty"),
+        (
+            "/trust/0/shared_secret/header",
+            json!(""),
+            "trust[0].shared_secret.header: found \"\", expected a header name",
+        ),
+        ("/trust/0/shared_secret/header", json!("TE"), "trust[0].shared_secret.header: found \"te\", which frames"),
+        (
+            "/trust/0/shared_secret/header",
+            json!("authorization"),
+            "trust[0].shared_secret.header: found \"authorization\", which serves another purpose",
+        ),
+        ("/trust/0/shared_secret/secret", json!(TYPED_SECRET), "trust[0].shared_secret: found both `secret` and"),
+        ("/trust/0/shared_secret/value", json!(TYPED_SECRET), "trust[0].shared_secret.value: unknown field `value`"),
+        ("/trust", signed_with("nonce", &json!(true)), "trust[0].signature.nonce: unknown field `nonce`, expected"),
+        ("/trust", signed_with("max_age", &json!("60")), "trust[0].signature.max_age: found a string, expected an int"),
+        (
+            "/token",
+            json!({"name": "a"}),
+            "token.name: unknown field `name`, expected one of `header`, `prefix`, `reuse`",
+        ),
+        ("/token", json!({"max_bytes": "1"}), "token.max_bytes: found a string, expected an integer"),
+        ("/token", json!({"prefix": null}), "token.prefix: found a null, expected a string"),
+        ("/token", json!({"header": "h".repeat(128)}), "token.header: found \"hhh"),
+        (
+            "/claims",
+            json!({"sub": "a"}),
+            "claims.sub: unknown field `sub`, expected one of `scopes`, `aud`, `jti`, `ex",
+        ),
+        ("/claims", json!({"aud": "a"}), "claims.aud: found a string, expected a boolean"),
+        ("/identity", json!({"user": {}}), "identity.user: unknown field `user`, expected one of `preset`, `username`"),
+        ("/identity", json!({"username": "a"}), "identity.username: found a string, expected an object"),
+        (
+            "/identity",
+            json!({"roles": {"headers": []}}),
+            "identity.roles.headers: unknown field `headers`, expected `header` or `format`",
+        ),
+        ("/identity", json!({"scopes": {"header": "x y"}}), "identity.scopes.header: found \"x y\", expected a header"),
+        (
+            "/identity",
+            json!({"attributes": {"header": []}}),
+            "identity.attributes.header: found an empty list, expected",
+        ),
+        ("/identity", json!({"attributes": {"from": {"": "x"}}}), "identity.attributes.from: found text that is empty"),
+        (
+            "/identity",
+            json!({"attributes": {"from": many_attributes()}}),
+            "identity.attributes.from: found 65 attributes, expected at most 64",
+        ),
+        ("/identity", json!({"required": "roles"}), "identity.required: found a string, expected a list"),
+    ]
+}
+
+/// As [`refused`], for what a configuration says beside its oldest parts.
+#[allow(clippy::too_many_lines, reason = "it is a table")]
+fn refused_additions() -> Vec<(&'static str, Value, &'static str)> {
+    let good = "AUTH_O_TRON_SECRET";
+    let time = "2026-12-01T00:00:00Z";
+    let key = |kid: &str, not_before: &str| json!({"kid": kid, "secret_env": good, "not_before": not_before});
+    let rfc_3339 = |found: &str| json!([key("a", found)]);
+    vec![
+        // Keys that take over later.
+        ("/jwt/rotation", key("a", time), "jwt.rotation: found an object, expected a list"),
+        ("/jwt/rotation", json!([TYPED_SECRET]), "jwt.rotation[0]: found a string, expected an object"),
+        ("/jwt/rotation", json!([{"secret_env": good, "not_before": time}]), "jwt.rotation[0].kid: missing, expected"),
+        ("/jwt/rotation", json!([{"secret_env": good, "kid": "a"}]), "jwt.rotation[0].not_before: missing, expected"),
+        (
+            "/jwt/rotation",
+            json!([{"kid": "a", "secret_env": good, "not_before": time, "not_after": time}]),
+            "jwt.rotation[0].not_after: unknown field `not_after`, expected one of `kid`, `secret`, `secret_env`, `not_be",
+        ),
+        ("/jwt/rotation", json!([key("", time)]), "jwt.rotation[0].kid: found text that is empty, expected 1 to 256"),
+        (
+            "/jwt/rotation",
+            json!([key("a", time), key("a", "2027-01-01T00:00:00Z")]),
+            "jwt.rotation[1].kid: found \"a\" a second time, expected one key of that name",
+        ),
+        (
+            "/jwt",
+            json!({"iss": "a", "exp": 1, "secret_env": good, "kid": "a", "rotation": [key("a", time)]}),
+            "jwt.rotation[0].kid: found \"a\" a second time, expected one key of that name",
+        ),
+        (
+            "/jwt/rotation",
+            json!([key("a", time), key("b", "2026-12-01T01:00:00+01:00")]),
+            "jwt.rotation[1].not_before: found the time of another key, expected each key to take over at a time of its",
+        ),
+        (
+            "/jwt/rotation",
+            rfc_3339("2026-12-01"),
+            "jwt.rotation[0].not_before: found \"2026-12-01\", expected a time of RFC 3339 such as \"2026-12-01T00:00:00Z\"",
+        ),
+        (
+            "/jwt/rotation",
+            rfc_3339("2026-12-01T00:00:00"),
+            "jwt.rotation[0].not_before: found \"2026-12-01T00:00:00\",",
+        ),
+        (
+            "/jwt/rotation",
+            rfc_3339("2026-02-30T00:00:00Z"),
+            "jwt.rotation[0].not_before: found \"2026-02-30T00:00:00Z\"",
+        ),
+        (
+            "/jwt/rotation",
+            rfc_3339("1796083200"),
+            "jwt.rotation[0].not_before: found \"1796083200\", expected a time of",
+        ),
+        (
+            "/jwt/rotation",
+            rfc_3339("2026-12-01T00:00:00.5Z"),
+            "jwt.rotation[0].not_before: found \"2026-12-01T00:00:00.5Z\", expected a time of RFC 3339",
+        ),
+        (
+            "/jwt/rotation",
+            json!([{"kid": "a", "secret_env": good, "not_before": 1_796_083_200}]),
+            "jwt.rotation[0].not_before: found an integer, expected a string",
+        ),
+        (
+            "/jwt/rotation",
+            json!([{"kid": "a", "secret_env": "SHORT", "not_before": time}]),
+            "jwt.rotation[0].secret_env: found 20 bytes, expected at least 32 (RFC 7518, section 3.2)",
+        ),
+        (
+            "/jwt/rotation",
+            json!([key("b", "2027-01-01T00:00:00Z"), {"kid": "a", "secret": TYPED_SECRET, "not_before": time}]),
+            "jwt.rotation[1].secret: found 20 bytes, expected at least 32 (RFC 7518, section 3.2)",
+        ),
+        (
+            "/jwt/rotation",
+            json!([{"kid": "a", "secret_env": "ABSENT", "not_before": time}]),
+            "jwt.rotation[0].secret_env: environment variable \"ABSENT\" is not set for the filter",
+        ),
+        (
+            "/jwt/rotation",
+            json!([{"kid": "a", "secret_env": good, "secret": TYPED_SECRET, "not_before": time}]),
+            "jwt.rotation[0]: found both `secret` and `secret_env`, expected one of them",
+        ),
+        (
+            "/jwt/rotation",
+            json!([{"kid": "a", "not_before": time}]),
+            "jwt.rotation[0]: found neither `secret` nor `secret_env`, expected one of them",
+        ),
+        // Presets.
+        (
+            "/identity",
+            json!({"preset": "keycloak"}),
+            "identity.preset: unknown variant `keycloak`, expected one of `auth-o-tron`, `oauth2-proxy`, \
+             `oauth2-proxy-auth-request`, `authelia`, `authentik`, `kubernetes`",
+        ),
+        (
+            "/identity",
+            json!({"preset": ["authelia"]}),
+            "identity.preset: found a value of another type, expected a string",
+        ),
+        ("/identity", json!({"preset": "oauth2-proxy"}), NO_REALM),
+        ("/identity", json!({"preset": "oauth2-proxy-auth-request"}), NO_REALM),
+        ("/identity", json!({"preset": "authelia", "realm": {}}), NO_REALM),
+        ("/identity", json!({"preset": "authentik"}), NO_REALM),
+        ("/identity", json!({"preset": "kubernetes"}), NO_REALM),
+        (
+            "/identity",
+            json!({"preset": "authelia", "realm": {"value": "a", "header": "b"}}),
+            "identity.realm: found both `header` and `value`, expected one of them",
+        ),
+        (
+            "/identity",
+            json!({"preset": "authelia", "realm": {"value": ""}}),
+            "identity.realm.value: found text that is",
+        ),
+        (
+            "/identity",
+            json!({"preset": "authelia", "realm": {"header": "remote_user"}}),
+            "identity.realm.header: found \"remote_user\", another spelling of \"remote-user\", expected one spelling",
+        ),
+        (
+            "",
+            json!({
+                "jwt": {"iss": "a", "exp": 1, "secret_env": good}, "token": {"header": "remote-user"},
+                "identity": {"preset": "authelia", "realm": {"value": "a"}},
+                "trust": [{"shared_secret": {"header": "x", "secret_env": "PROXY_SECRET"}}],
+            }),
+            "identity.username.header: found \"remote-user\", which serves another purpose already",
+        ),
+        // How long a token may be handed out again.
+        ("/token", json!({"reuse": -1}), "token.reuse: found -1, expected 0 or more seconds, less than jwt.exp"),
+        ("/token", json!({"reuse": 3600}), "token.reuse: found 3600, expected 0 or more seconds, less than jwt.exp"),
+        ("/token", json!({"reuse": true}), "token.reuse: found a boolean, expected an integer"),
+        ("/token", json!({"reuse": 0.5}), "token.reuse: found a fraction, expected an integer"),
+        // Claims.
+        ("/claims", json!({"jti": "uuid"}), "claims.jti: found a string, expected a boolean"),
+        ("/claims", json!({"extra": ["a"]}), "claims.extra: found a list, expected an object"),
+        ("/claims", json!({"extra": TYPED_SECRET}), "claims.extra: found a string, expected an object"),
+        ("/claims", json!({"extra": {"": 1}}), "claims.extra: found text that is empty, expected 1 to 256 bytes"),
+        ("/claims", json!({"extra": {" ": 1}}), "claims.extra: found text that is empty, expected 1 to 256 bytes"),
+        ("/claims", json!({"extra": {"a\nb": 1}}), "claims.extra: found text that holds a control character"),
+        ("/claims", json!({"extra": {"n".repeat(257): 1}}), "claims.extra: found text that is too long, expected 1 to"),
+        (
+            "/claims",
+            json!({"extra": {"text": "a".repeat(8192)}}),
+            "claims.extra: found 8203 bytes of JSON, expected at most token.max_bytes",
+        ),
+        // Rules.
+        ("/rules", json!({}), "rules: found an object, expected a list"),
+        ("/rules", json!(["pass"]), "rules[0]: found a string, expected an object"),
+        ("/rules", json!([{"action": "pass"}]), "rules[0].match: missing, expected as it is required"),
+        ("/rules", json!([{"match": "/a"}]), "rules[0].match: found a string, expected an object"),
+        (
+            "/rules",
+            matching(&json!({})),
+            "rules[0].match: found no condition, expected at least one of `hosts`, `path_prefix`, `path`, `methods`, `rou",
+        ),
+        (
+            "/rules",
+            json!([{"match": {"path": "/a"}}, {"match": {}}]),
+            "rules[1].match: found no condition, expected at least one of",
+        ),
+        (
+            "/rules",
+            matching(&json!({"prefix": "/a"})),
+            "rules[0].match.prefix: unknown field `prefix`, expected one of `hosts`, `path_prefix`, `path`, `methods`, `r",
+        ),
+        (
+            "/rules",
+            json!([{"match": {"path": "/a"}, "if": true}]),
+            "rules[0].if: unknown field `if`, expected one of `match`, `action`, `jwt`",
+        ),
+        (
+            "/rules",
+            json!([{"match": {"path": "/a"}, "action": "allow"}]),
+            "rules[0].action: unknown variant `allow`, expected one of `issue`, `pass`, `deny`",
+        ),
+        (
+            "/rules",
+            matching(&json!({"path": "/a", "path_prefix": "/a"})),
+            "rules[0].match: found both `path_prefix` and `path`, expected one of them",
+        ),
+        (
+            "/rules",
+            matching(&json!({"path": "a"})),
+            "rules[0].match.path: found \"a\", expected a path that begins with \"/\", without query or fragment",
+        ),
+        ("/rules", matching(&json!({"path": ""})), "rules[0].match.path: found \"\", expected a path that begins with"),
+        (
+            "/rules",
+            matching(&json!({"path": "/a?b"})),
+            "rules[0].match.path: found \"/a?b\", expected a path that begins",
+        ),
+        (
+            "/rules",
+            matching(&json!({"path": "/a\n"})),
+            "rules[0].match.path: found \"/a\\n\", expected a path that begins",
+        ),
+        ("/rules", matching(&json!({"path": ["/a"]})), "rules[0].match.path: found a list, expected a string"),
+        (
+            "/rules",
+            matching(&json!({"path_prefix": "a/"})),
+            "rules[0].match.path_prefix: found \"a/\", expected a path that begins with \"/\", without query or fragment",
+        ),
+        (
+            "/rules",
+            matching(&json!({"path_prefix": ""})),
+            "rules[0].match.path_prefix: found \"\", expected a path that",
+        ),
+        ("/rules", matching(&json!({"path_prefix": "/a#b"})), "rules[0].match.path_prefix: found \"/a#b\", expected a"),
+        ("/rules", matching(&json!({"hosts": []})), "rules[0].match.hosts: found an empty list, expected at least one"),
+        ("/rules", matching(&json!({"methods": []})), "rules[0].match.methods: found an empty list, expected at least"),
+        ("/rules", matching(&json!({"hosts": "a"})), "rules[0].match.hosts: found a string, expected a list"),
+        (
+            "/rules",
+            matching(&json!({"hosts": ["a", "example.com:80"]})),
+            "rules[0].match.hosts[1]: found \"example.com:80\", expected a host without port such as \"example.com\", or \
+             \"*.example.com\" for all below it",
+        ),
+        (
+            "/rules",
+            matching(&json!({"hosts": [""]})),
+            "rules[0].match.hosts[0]: found \"\", expected a host without port",
+        ),
+        ("/rules", matching(&json!({"hosts": [" "]})), "rules[0].match.hosts[0]: found \" \", expected a host without"),
+        ("/rules", matching(&json!({"hosts": ["*"]})), "rules[0].match.hosts[0]: found \"*\", expected a host without"),
+        (
+            "/rules",
+            matching(&json!({"hosts": ["*."]})),
+            "rules[0].match.hosts[0]: found \"*.\", expected a host without",
+        ),
+        ("/rules", matching(&json!({"hosts": ["a.*.b"]})), "rules[0].match.hosts[0]: found \"a.*.b\", expected a host"),
+        ("/rules", matching(&json!({"hosts": ["*a.b"]})), "rules[0].match.hosts[0]: found \"*a.b\", expected a host"),
+        ("/rules", matching(&json!({"hosts": ["a.b."]})), "rules[0].match.hosts[0]: found \"a.b.\", expected a host"),
+        ("/rules", matching(&json!({"hosts": ["*..b"]})), "rules[0].match.hosts[0]: found \"*..b\", expected a host"),
+        (
+            "/rules",
+            matching(&json!({"hosts": [".b"]})),
+            "rules[0].match.hosts[0]: found \".b\", expected a host without",
+        ),
+        (
+            "/rules",
+            matching(&json!({"hosts": ["[::1]:80"]})),
+            "rules[0].match.hosts[0]: found \"[::1]:80\", expected a",
+        ),
+        (
+            "/rules",
+            matching(&json!({"hosts": ["a_b", "a b"]})),
+            "rules[0].match.hosts[1]: found \"a b\", expected a host",
+        ),
+        ("/rules", matching(&json!({"hosts": ["*.[::1]"]})), "rules[0].match.hosts[0]: found \"*.[::1]\", expected a"),
+        ("/rules", matching(&json!({"hosts": ["[a b]"]})), "rules[0].match.hosts[0]: found \"[a b]\", expected a host"),
+        (
+            "/rules",
+            matching(&json!({"hosts": ["http://a"]})),
+            "rules[0].match.hosts[0]: found \"http://a\", expected a",
+        ),
+        (
+            "/rules",
+            matching(&json!({"methods": ["GET", "post"]})),
+            "rules[0].match.methods[1]: found \"post\", expected a method such as \"GET\"",
+        ),
+        (
+            "/rules",
+            matching(&json!({"methods": [""]})),
+            "rules[0].match.methods[0]: found \"\", expected a method such",
+        ),
+        (
+            "/rules",
+            matching(&json!({"methods": ["*"]})),
+            "rules[0].match.methods[0]: found \"*\", expected a method such",
+        ),
+        (
+            "/rules",
+            matching(&json!({"route": ""})),
+            "rules[0].match.route: found text that is empty, expected 1 to 256",
+        ),
+        (
+            "/rules",
+            matching(&json!({"route": " "})),
+            "rules[0].match.route: found text that is empty, expected 1 to 256",
+        ),
+        (
+            "/rules",
+            json!([{"match": {"path": "/a"}, "action": "pass", "jwt": {"aud": "a"}}]),
+            "rules[0].jwt: found it beside an action that issues no token, expected the action `issue`",
+        ),
+        (
+            "/rules",
+            json!([{"match": {"path": "/a"}, "action": "deny", "jwt": {}}]),
+            "rules[0].jwt: found it beside an action that issues no token, expected the action `issue`",
+        ),
+        ("/rules", overriding(&json!("a")), "rules[0].jwt: found a string, expected an object"),
+        (
+            "/rules",
+            overriding(&json!({"secret": TYPED_SECRET})),
+            "rules[0].jwt.secret: unknown field `secret`, expected one of `iss`, `aud`, `exp`",
+        ),
+        (
+            "/rules",
+            overriding(&json!({"iss": ""})),
+            "rules[0].jwt.iss: found text that is empty, expected 1 to 256 bytes",
+        ),
+        (
+            "/rules",
+            overriding(&json!({"aud": ""})),
+            "rules[0].jwt.aud: found text that is empty, expected 1 to 256 bytes",
+        ),
+        ("/rules", overriding(&json!({"exp": 0})), "rules[0].jwt.exp: found 0, expected 1 to 315360000 seconds"),
+        (
+            "/rules",
+            overriding(&json!({"exp": 315_360_001})),
+            "rules[0].jwt.exp: found 315360001, expected 1 to 3153600",
+        ),
+        ("/rules", overriding(&json!({"exp": "1"})), "rules[0].jwt.exp: found a string, expected an integer"),
+        (
+            "",
+            json!({
+                "jwt": {"iss": "a", "exp": 3600, "secret_env": good}, "token": {"reuse": 300},
+                "trust": [{"shared_secret": {"header": "x", "secret_env": "PROXY_SECRET"}}],
+                "rules": overriding(&json!({"exp": 300})),
+            }),
+            "rules[0].jwt.exp: found 300, expected more seconds than token.reuse",
+        ),
+        // Telemetry.
+        ("/telemetry", json!(true), "telemetry: found a boolean, expected an object"),
+        ("/telemetry", json!({"filter_state": "yes"}), "telemetry.filter_state: found a string, expected a boolean"),
+        ("/telemetry", json!({"metrics": true}), "telemetry.metrics: unknown field `metrics`, expected `filter_state`"),
+    ]
+}
+
+/// What a preset without realms needs.
+const NO_REALM: &str =
+    "identity.realm: missing, expected `value` or `header`, as the headers of the preset tell no realm";
+
+/// The claims that only the filter sets.
+const RESERVED: &[&str] =
+    &["sub", "iss", "aud", "exp", "nbf", "iat", "jti", "roles", "username", "realm", "scopes", "attributes"];
+
+/// A `rules` of one rule.
+fn matching(conditions: &Value) -> Value {
+    json!([{"match": conditions, "action": "pass"}])
+}
+
+fn overriding(jwt: &Value) -> Value {
+    json!([{"match": {"path": "/a"}, "jwt": jwt}])
+}
+
+/// One attribute too many.
+fn many_attributes() -> Value {
+    (0..65).map(|n| (format!("a{n}"), json!(format!("x-{n}")))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// Changes as in [`refused`] that are fine, and at the edge of what is.
+fn accepted() -> Vec<(&'static str, Value)> {
+    let good = "AUTH_O_TRON_SECRET";
+    vec![
+        (
+            "/jwt/rotation",
+            json!([
+                {"kid": "a", "secret_env": good, "not_before": "2026-12-01T00:00:00Z"},
+                {"kid": "b", "secret_env": good, "not_before": "2026-12-01T00:00:00.0+00:01"},
+            ]),
+        ),
+        ("/jwt/rotation", json!([])),
+        ("/identity", json!({"preset": "auth-o-tron"})),
+        ("/identity", json!({"preset": "oauth2-proxy", "realm": {"value": "corp"}})),
+        ("/identity", json!({"preset": "kubernetes", "realm": {"header": "x-remote-extra-realm"}})),
+        ("/token", json!({"reuse": 3599})),
+        ("/claims", json!({"jti": true, "extra": {"env": "prod", "n".repeat(256): {"aud": null}, "Aud": 1}})),
+        ("/claims", json!({"extra": {"text": "a".repeat(8192 - 11)}})),
+        ("/rules", json!([])),
+        (
+            "/rules",
+            json!([
+                {"match": {"hosts": ["Example.com", "*.example.com", "[::1]", "10.0.0.1"]}, "action": "issue", "jwt": {}},
+                {"match": {"path_prefix": "/"}, "jwt": {"iss": "a", "aud": "b", "exp": 315_360_000}},
+                {"match": {"path": "/", "methods": ["GET", "VERSION-CONTROL"], "route": "a route"}, "action": "pass"},
+                {"match": {"path": "/"}, "action": "deny"},
+            ]),
+        ),
+        ("/telemetry", json!({"filter_state": true})),
+        ("/telemetry", json!({})),
     ]
 }
 
@@ -338,10 +784,18 @@ fn shipped_trials() -> impl Iterator<Item = Trial> {
 }
 
 fn refused_trials() -> Vec<Trial> {
-    let changes = refused().into_iter().map(|(pointer, value, expected)| {
+    let changes = refused().into_iter().chain(refused_additions()).map(|(pointer, value, expected)| {
         let name =
             if value.is_null() { format!("refused: no {pointer}") } else { format!("refused: {pointer} {value}") };
-        trial(name, move || check_refused(string_value(&changed(pointer, &value).to_string()), expected))
+        trial(shortened(name), move || check_refused(string_value(&changed(pointer, &value).to_string()), expected))
+    });
+    let reserved = RESERVED.iter().map(|claim| {
+        let plugin = changed("/claims", &json!({"extra": {*claim: "a"}}));
+        let expected =
+            format!("claims.extra.{claim}: found a claim that is the filter's to set, expected another name");
+        trial(format!("refused: claims.extra.{claim}"), move || {
+            check_refused(string_value(&plugin.to_string()), &expected);
+        })
     });
     let structure = json!({
         "@type": "type.googleapis.com/google.protobuf.Struct", "value": support::shipped_configuration(),
@@ -358,7 +812,21 @@ fn refused_trials() -> Vec<Trial> {
     ];
     let whole = whole
         .map(|(name, plugin, expected)| trial(format!("refused: {name}"), move || check_refused(plugin, expected)));
-    changes.chain(whole).collect()
+    changes.chain(reserved).chain(whole).collect()
+}
+
+fn accepted_trials() -> impl Iterator<Item = Trial> {
+    accepted().into_iter().map(|(pointer, value)| {
+        trial(shortened(format!("accepted: {pointer} {value}")), move || {
+            let output = validate(&bootstrap(string_value(&changed(pointer, &value).to_string())));
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        })
+    })
+}
+
+/// A name of a trial that fits a line.
+fn shortened(name: String) -> String {
+    if name.chars().count() <= 160 { name } else { name.chars().take(160).chain(['…']).collect() }
 }
 
 /// The control: what `check_refused` starts from is accepted, so it is the change that is refused.
@@ -375,7 +843,7 @@ fn check_demo() {
 }
 
 fn main() -> ExitCode {
-    let mut trials: Vec<_> = shipped_trials().chain(refused_trials()).collect();
+    let mut trials: Vec<_> = shipped_trials().chain(refused_trials()).chain(accepted_trials()).collect();
     trials.push(trial("accepted: the unchanged configuration".to_owned(), check_unchanged));
     trials.push(trial("shipped: the demo shows what it says".to_owned(), check_demo));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

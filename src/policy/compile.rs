@@ -1,6 +1,6 @@
 //! From what was written to a [`Policy`] that cannot be wrong.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::Ipv6Addr};
 
 use ipnet::IpNet;
 use serde_json::{Map, Value};
@@ -79,10 +79,11 @@ impl Policy {
         let mut names = Names::default();
         let preset = config.identity.preset.preset();
         let reuse = compile_reuse(&config)?;
-        let claims = compile_claims(&config.jwt, config.claims, config.token.max_bytes)?;
-        let rules = compile_rules(config.rules, &claims, config.token.reuse)?;
-        let keys = compile_keys(&config.jwt, environment)?;
+        let reuse_seconds = config.token.reuse;
         let token = compile_token(config.token, &mut names)?;
+        let claims = compile_claims(&config.jwt, config.claims, token.max_bytes)?;
+        let rules = compile_rules(config.rules, &claims, reuse_seconds)?;
+        let keys = compile_keys(&config.jwt, environment)?;
         let identity = compile_identity(config.identity, preset, &mut names)?;
         let trust = compile_trust(config.trust, &mut names, environment)?;
         // Also those that the configuration reads no claim from: a service may still believe them.
@@ -190,7 +191,7 @@ fn compile_reuse(config: &Config) -> Result<Option<TokenCache>> {
     Ok(is_on.then(|| TokenCache::new(seconds)))
 }
 
-fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: i64) -> Result<ClaimSet> {
+fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: usize) -> Result<ClaimSet> {
     check_text("jwt.iss", &jwt.iss, MAX_NAME_BYTES)?;
     if let Some(aud) = &jwt.aud {
         check_text("jwt.aud", aud, MAX_NAME_BYTES)?;
@@ -210,7 +211,7 @@ fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: i6
     })
 }
 
-fn check_extra(extra: &Map<String, Value>, max_token_bytes: i64) -> Result<()> {
+fn check_extra(extra: &Map<String, Value>, max_token_bytes: usize) -> Result<()> {
     for name in extra.keys() {
         check_text("claims.extra", name, MAX_NAME_BYTES)?;
         if RESERVED.contains(&name.as_str()) {
@@ -219,8 +220,8 @@ fn check_extra(extra: &Map<String, Value>, max_token_bytes: i64) -> Result<()> {
         }
     }
     let bytes = Value::from(extra.clone()).to_string().len();
-    if i64::try_from(bytes).unwrap_or(i64::MAX) > max_token_bytes {
-        let problem = format!("found {bytes} bytes of JSON, expected less than token.max_bytes");
+    if bytes > max_token_bytes {
+        let problem = format!("found {bytes} bytes of JSON, expected at most token.max_bytes");
         return Err(ConfigError::new("claims.extra", problem));
     }
     Ok(())
@@ -306,9 +307,11 @@ fn compile_any<T>(
 fn compile_host(path: &str, host: &str) -> Result<Host> {
     let lower = host.to_ascii_lowercase();
     let (domain, is_below) = lower.strip_prefix("*.").map_or((lower.as_str(), false), |domain| (domain, true));
-    let is_address = domain.starts_with('[') && domain.ends_with(']') && !is_below;
-    let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if domain.is_empty() || domain.ends_with('.') || !(is_address || domain.bytes().all(is_host_char)) {
+    let address = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_address = !is_below && address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_name = domain.split('.').all(|label| !label.is_empty() && label.bytes().all(is_host_char));
+    if !is_address && !is_name {
         let problem = format!(
             "found {host:?}, expected a host without port such as \"example.com\", or \"*.example.com\" for all below it"
         );
@@ -705,7 +708,8 @@ fn check_realms(path: &str, realms: &[String]) -> Result<()> {
 
 fn check_text(path: &str, value: &str, max: usize) -> Result<()> {
     identity::text(value.as_bytes(), max).map(|_| ()).map_err(|flaw| {
-        let problem = format!("found text that is {flaw}, expected 1 to {max} bytes without control characters");
+        let is = if flaw.starts_with("holds") { "" } else { "is " };
+        let problem = format!("found text that {is}{flaw}, expected 1 to {max} bytes without control characters");
         ConfigError::new(path, problem)
     })
 }
