@@ -8,9 +8,10 @@ mod support;
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
+    fs,
     process::ExitCode,
     thread,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use auth_o_tron_envoy::{policy::Outcome, rejection::Code};
@@ -18,6 +19,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use libtest_mimic::{Arguments, Trial};
 use serde_json::{Value, json};
 use support::{Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream, check_denied, verify, verify_from};
+use tempfile::NamedTempFile;
 
 /// The header that only the partner of the `rich` gateway sends, and its value.
 const PARTNER: (&str, &str) = ("x-partner-proof", "the partner's proof, unlike the gateway's");
@@ -140,6 +142,7 @@ fn configurations() -> Vec<(&'static str, Value)> {
                     {"match": {"path_prefix": "/admin"}, "action": "deny"},
                     {"match": {"path_prefix": "/api"}, "jwt": {"aud": "api"}},
                 ],
+                "telemetry": {"filter_state": true},
             }),
         ),
         (
@@ -156,7 +159,6 @@ fn configurations() -> Vec<(&'static str, Value)> {
                 },
                 "trust": trust,
                 "claims": {"jti": true, "extra": {"env": "prod", "limits": {"requests": 10}, "tags": ["a", null]}},
-                "telemetry": {"filter_state": true},
             }),
         ),
         (
@@ -1134,6 +1136,7 @@ fn extended(table: &mut Table) {
 struct World {
     envoy: Envoy,
     upstream: Upstream,
+    access_log: NamedTempFile,
     /// Values that must not be in the filter's log lines.
     sent: Vec<Vec<u8>>,
 }
@@ -1324,6 +1327,31 @@ impl World {
         assert_eq!(self.counters()["denied.internal"], 0);
     }
 
+    /// `telemetry.filter_state`: an access log tells the outcome, and the subject of an issued token, where it is asked for.
+    fn check_telemetry(&mut self) {
+        let unproven = without(alice(), "x-auth-proof");
+        for (gateway, target, headers, expected) in [
+            ("open", "/", set(alice(), "x-auth-username", "carol"), "issued internal-carol"),
+            ("open", "/", Lines::new(), "passed -"),
+            ("open", "/", unproven, "identity_untrusted -"),
+            ("open", "/admin", alice(), "denied_by_rule -"),
+            ("shipped", "/", alice(), "- -"),
+            ("forward", "/", Lines::new(), "- -"),
+        ] {
+            let name = format!("telemetry of {gateway}, {expected}");
+            let line = format!("{name}: {expected}\n");
+            let mut case = Case::new(name, gateway, headers, Expected::Passed);
+            case.target = target;
+            self.exchange(&case);
+            let is_logged = || fs::read_to_string(self.access_log.path()).unwrap().contains(&line);
+            let deadline = Instant::now() + Duration::from_secs(10);
+            while !is_logged() {
+                assert!(Instant::now() < deadline, "{line}{:?}", fs::read_to_string(self.access_log.path()));
+                thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
+
     /// The denial is in the log once, with its code and the id of the request.
     fn check_log(&self, code: Code, reply: &Reply) {
         let id = reply.value("x-request-id").expect("Envoy's id of the request");
@@ -1408,6 +1436,9 @@ fn trial(name: String, check: impl FnOnce(&mut World) + Send + 'static) -> Trial
     })
 }
 
+const ACCESS_LOG_LINE: &str =
+    "%REQ(X-CASE)%: %FILTER_STATE(wasm.auth_o_tron.result:PLAIN)% %FILTER_STATE(wasm.auth_o_tron.subject:PLAIN)%\n";
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // In the order of the table, so that the log is read last.
@@ -1419,6 +1450,7 @@ fn main() -> ExitCode {
         ("the same identity gets the same token in the same second", World::check_same_second),
         ("a token is handed out again for the same identity only", World::check_reuse),
         ("each outcome is counted once", World::check_counters),
+        ("an access log tells outcome and subject", World::check_telemetry),
     ] {
         trials.push(trial(name.to_owned(), check));
     }
@@ -1427,8 +1459,18 @@ fn main() -> ExitCode {
     }));
 
     let upstream = Upstream::start();
-    let envoy = Envoy::start(&support::gateways(&configurations(), upstream.port));
-    WORLD.set(Some(World { envoy, upstream, sent: Vec::new() }));
+    let access_log = NamedTempFile::new().unwrap();
+    let mut bootstrap = support::gateways(&configurations(), upstream.port);
+    for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
+        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+        manager["access_log"] = json!([{"name": "file", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+            "path": access_log.path(),
+            "log_format": {"text_format_source": {"inline_string": ACCESS_LOG_LINE}},
+        }}]);
+    }
+    let envoy = Envoy::start(&bootstrap);
+    WORLD.set(Some(World { envoy, upstream, access_log, sent: Vec::new() }));
     let conclusion = libtest_mimic::run(&arguments, trials);
     // Stops Envoy.
     WORLD.take();

@@ -135,7 +135,9 @@ impl Envoy {
         let child = Command::new(envoy_bin())
             .current_dir(top())
             .envs([("AUTH_O_TRON_SECRET", SIGNING_SECRET), ("PROXY_SECRET", PROOF)])
-            .args(["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "debug", "-c"])
+            .args(["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "debug"])
+            // Of access logs.
+            .args(["--file-flush-interval-msec", "50", "-c"])
             .arg(&config)
             .arg("--admin-address-path")
             .arg(&admin_file)
