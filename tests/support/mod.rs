@@ -127,6 +127,15 @@ pub struct Envoy {
 impl Envoy {
     /// Starts Envoy and waits until all listeners are bound.
     pub fn start(bootstrap: &Value) -> Self {
+        Self::start_logging("debug", bootstrap)
+    }
+
+    /// As [`Envoy::start`], for more requests than a log at debug level is good for.
+    pub fn start_quiet(bootstrap: &Value) -> Self {
+        Self::start_logging("warning", bootstrap)
+    }
+
+    fn start_logging(level: &str, bootstrap: &Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("envoy.json");
         let admin_file = directory.path().join("admin");
@@ -135,7 +144,7 @@ impl Envoy {
         let child = Command::new(envoy_bin())
             .current_dir(top())
             .envs([("AUTH_O_TRON_SECRET", SIGNING_SECRET), ("PROXY_SECRET", PROOF)])
-            .args(["--use-dynamic-base-id", "--concurrency", "1", "--log-level", "debug"])
+            .args(["--use-dynamic-base-id", "--concurrency", "1", "--log-level", level])
             // Of access logs.
             .args(["--file-flush-interval-msec", "50", "-c"])
             .arg(&config)
@@ -178,7 +187,20 @@ impl Envoy {
         self.ports[listener]
     }
 
-    /// Everything logged so far, at debug level.
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The value of a counter or gauge. `None` before Envoy has it.
+    pub fn stat(&self, name: &str) -> Option<u64> {
+        let reply = get(self.port("admin"), "/stats").expect("the admin interface answers");
+        let text = String::from_utf8(reply.message.body).unwrap();
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        value.map(|value| value.parse().unwrap())
+    }
+
+    /// Everything logged so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.directory.path().join("log")).unwrap()).into_owned()
     }
@@ -311,9 +333,35 @@ pub fn send(port: u16, request: &[u8]) -> Option<Reply> {
 
 fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Option<Reply> {
     stream.write_all(request).ok()?;
-    let message = Message::read(&mut BufReader::new(stream))?;
+    read_reply(&mut BufReader::new(stream))
+}
+
+fn read_reply(stream: &mut impl BufRead) -> Option<Reply> {
+    let message = Message::read(stream)?;
     let status = message.start.split(' ').nth(1)?.parse().ok()?;
     Some(Reply { status, message })
+}
+
+/// A connection that is kept open for one request after the other.
+pub struct Connection(BufReader<TcpStream>);
+
+impl Connection {
+    pub fn open(port: u16) -> Self {
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self(BufReader::new(stream))
+    }
+
+    /// Sends raw bytes, of one request or of several.
+    pub fn write(&mut self, requests: &[u8]) {
+        self.0.get_mut().write_all(requests).unwrap();
+    }
+
+    /// Reads the next reply.
+    pub fn read(&mut self) -> Reply {
+        read_reply(&mut self.0).expect("a reply")
+    }
 }
 
 pub fn get(port: u16, path: &str) -> Option<Reply> {
@@ -336,13 +384,21 @@ pub fn verify(token: &str) -> Value {
 
 /// As [`verify`], of a token of another issuer.
 pub fn verify_from(issuer: &str, token: &str) -> Value {
+    read_token(issuer, SIGNING_SECRET, token).expect("a valid token")
+}
+
+/// As [`verify`], with another secret. `None` where the token is not valid under it.
+pub fn verify_with(secret: &str, token: &str) -> Option<Value> {
+    read_token("auth-o-tron.example.com", secret, token)
+}
+
+fn read_token(issuer: &str, secret: &str, token: &str) -> Option<Value> {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&[issuer]);
     validation.set_required_spec_claims(&["exp", "iat", "iss", "sub"]);
     validation.validate_aud = false;
-    jsonwebtoken::decode(token, &DecodingKey::from_secret(SIGNING_SECRET.as_bytes()), &validation)
-        .expect("a valid token")
-        .claims
+    let decoded = jsonwebtoken::decode(token, &DecodingKey::from_secret(secret.as_bytes()), &validation);
+    decoded.ok().map(|token| token.claims)
 }
 
 /// A service that records what reaches it, by the request's `x-case` header.
