@@ -8,11 +8,9 @@ use std::{cell::RefCell, collections::HashMap, ops::Range, rc::Rc};
 
 /// The most tokens of one generation.
 const MAX_ENTRIES: usize = 2048;
-/// The most that the keys and tokens of one generation take, in bytes.
+/// The most that the keys and tokens of one generation take, in bytes, beside the tables of the map and the allocator's
+/// own.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
-
-/// What the two generations take at most, in bytes, beside what the allocator and the tables of the maps add.
-pub const MAX_CACHE_BYTES: usize = 2 * MAX_BYTES;
 
 /// Tokens that may be handed out again.
 #[derive(Debug)]

@@ -1335,7 +1335,7 @@ impl World {
             ("open", "/", Lines::new(), "passed -"),
             ("open", "/", unproven, "identity_untrusted -"),
             ("open", "/admin", alice(), "denied_by_rule -"),
-            ("shipped", "/", alice(), "- -"),
+            ("pass", "/", alice(), "- -"),
             ("forward", "/", Lines::new(), "- -"),
         ] {
             let name = format!("telemetry of {gateway}, {expected}");
