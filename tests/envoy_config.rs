@@ -4,6 +4,7 @@
 mod support;
 
 use std::{
+    collections::BTreeSet,
     fs,
     process::{Command, ExitCode, Output},
 };
@@ -835,6 +836,41 @@ fn check_unchanged() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// A secret in the configuration itself is taken, with a warning that names its place and not the secret. In the
+/// environment it warns of nothing.
+fn check_warned() {
+    const INLINE: &str = "an inline secret, as long as it must be";
+    let key = |kid: &str| json!({"kid": kid, "not_before": "2026-12-01T00:00:00Z", "secret": INLINE});
+    let mut inline = support::shipped_configuration();
+    inline["jwt"] = json!({"iss": "a", "exp": 60, "secret": INLINE, "rotation": [key("next")]});
+    inline["trust"] = json!([
+        {"shared_secret": {"header": "x-auth-proof", "secret_env": "PROXY_SECRET"}},
+        {"shared_secret": {"header": "x-partner-proof", "secret": INLINE}},
+        {"signature": {"keys": [{"keyid": "a", "secret_env": "AUTH_O_TRON_SECRET"}, {"keyid": "b", "secret": INLINE}]}},
+    ]);
+    for (configuration, expected) in [
+        (support::shipped_configuration(), vec![]),
+        (
+            inline,
+            vec![
+                "jwt.secret",
+                "jwt.rotation[0].secret",
+                "trust[1].shared_secret.secret",
+                "trust[2].signature.keys[1].secret",
+            ],
+        ),
+    ] {
+        let output = validate(&bootstrap(string_value(&configuration.to_string())));
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{log}");
+        let warnings: Vec<_> = log.lines().filter_map(|line| line.split_once(": found a secret in the ")).collect();
+        // Each VM warns, and Envoy has several.
+        let paths: BTreeSet<_> = warnings.iter().map(|(before, _)| before.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(paths, expected.into_iter().collect(), "{log}");
+        assert!(!warnings.iter().any(|(_, rest)| rest.contains(INLINE)), "{log}");
+    }
+}
+
 /// What `make demo` runs. It ends with 0 only where every answer is the expected one.
 fn check_demo() {
     let mut demo = Command::new("python3");
@@ -845,6 +881,7 @@ fn check_demo() {
 fn main() -> ExitCode {
     let mut trials: Vec<_> = shipped_trials().chain(refused_trials()).chain(accepted_trials()).collect();
     trials.push(trial("accepted: the unchanged configuration".to_owned(), check_unchanged));
+    trials.push(trial("accepted: a secret in the configuration, with a warning".to_owned(), check_warned));
     trials.push(trial("shipped: the demo shows what it says".to_owned(), check_demo));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
