@@ -268,6 +268,18 @@ impl<'a> Request<'a> {
         self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.value)
     }
 
+    /// Whether a field's combined value (RFC 9110, section 5.3), as signatures cover it, tells the identity to the byte:
+    /// it has no blanks at the ends of a line, and a comma in one line reads as two lines.
+    #[must_use]
+    pub fn is_told_by_combined_values(&self) -> bool {
+        self.hits.iter().all(|hit| match hit.role {
+            Role::Identity { repeatable } => {
+                hit.value.trim_ascii().len() == hit.value.len() && !(repeatable && hit.value.contains(&b','))
+            }
+            Role::Proof { .. } | Role::Token => true,
+        })
+    }
+
     /// The names of all identity headers, in the order of the request.
     pub fn identity_names(&self) -> impl Iterator<Item = &'a [u8]> {
         self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.name)

@@ -422,3 +422,28 @@ fn the_first_entry_that_proves_decides_about_realms() {
     configuration["trust"][0]["realms"] = json!(["internal"]);
     assert!(matches!(decide(&configuration, &signed(LINES, &params(NOW))), Verdict::Issue { .. }));
 }
+
+/// Section 2.1 trims the lines of a field and joins them by commas, so one signature stands for several requests.
+#[test]
+fn a_signature_holds_for_one_identity_only() {
+    let mut configuration = configuration();
+    configuration["identity"] = json!({"roles": {"format": "repeated"}});
+    let roles = |combined: &str, lines: &[&str]| {
+        let role = format!(r#""x-auth-roles": {combined}"#);
+        let headers = signed(&[LINES, &[&role]].concat(), &params(NOW));
+        lines.iter().fold(headers, |headers, line| with(headers, "x-auth-roles", line))
+    };
+    let proves = |headers: &Headers| match decide(&configuration, headers) {
+        Verdict::Issue { .. } => true,
+        Verdict::Deny(rejection) if rejection.code == Code::IdentityUntrusted => false,
+        other => panic!("{other:?}"),
+    };
+    let two = roles("a, b", &["a", "b"]);
+    assert!(proves(&two));
+    assert!(!proves(&roles("a, b", &["a, b"])));
+    assert!(!proves(&roles("a, b, c", &["a, b", "c"])));
+    for (name, value) in [("x-auth-username", " alice"), ("x-auth-username", "alice "), ("x-auth-realm", "internal\t")]
+    {
+        assert!(!proves(&set(two.clone(), name, value)), "{name} {value:?}");
+    }
+}

@@ -104,6 +104,10 @@ impl Signature {
     /// Whether any label of the request is a signature by one of the keys over all that it must cover.
     #[must_use]
     pub fn proves(&self, request: &Request<'_>, now: i64) -> bool {
+        // Else the same signature would hold for another identity.
+        if !request.is_told_by_combined_values() {
+            return false;
+        }
         let Some((inputs, macs)) = self.fields(request) else { return false };
         inputs
             .iter()
