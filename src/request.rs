@@ -135,7 +135,8 @@ fn length_bit(name: &[u8]) -> u128 {
 
 /// Whether a backend may take `name` for `own`: CGI, WSGI, PHP and Rack fold letter case and replace every
 /// character that is neither letter nor digit by `_` (RFC 3875, section 4.1.18).
-fn is_spelling_of(name: &[u8], own: &str) -> bool {
+#[must_use]
+pub fn is_spelling_of(name: &[u8], own: &str) -> bool {
     let fold = |byte: u8| {
         if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
     };

@@ -208,6 +208,12 @@ fn refused() -> Vec<(&'static str, Value, &'static str)> {
         ("/token", json!({"header": "Host"}), "token.header: found \"host\", which frames the message"),
         (
             "/token",
+            json!({"header": "content_length"}),
+            "token.header: found \"content_length\", which frames the message",
+        ),
+        ("/token", json!({"header": "-path"}), "token.header: found \"-path\", which frames the message"),
+        (
+            "/token",
             json!({"header": "x-auth-realm"}),
             "identity.realm.header: found \"x-auth-realm\", which serves another",
         ),

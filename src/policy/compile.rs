@@ -16,7 +16,7 @@ use crate::{
     config::{self, Config, ConfigError, Format, HeaderNames, Preset, Secret},
     identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES, MAX_NAME_BYTES},
     jwt::{KeyRing, MIN_SECRET_BYTES, SecretTooShort, SigningKey},
-    request::{MAX_NAME_BYTES as MAX_HEADER_NAME_BYTES, NameConflict, NameId, Names, Role},
+    request::{MAX_NAME_BYTES as MAX_HEADER_NAME_BYTES, NameConflict, NameId, Names, Role, is_spelling_of},
     reuse::TokenCache,
     trust::{
         Entry, Proof,
@@ -48,6 +48,11 @@ const MAX_SAN_BYTES: usize = 2048;
 
 /// Headers that frame or route the message: setting or removing one would break the request itself.
 const MESSAGE_HEADERS: &[&str] = &[
+    ":authority",
+    ":method",
+    ":path",
+    ":protocol",
+    ":scheme",
     "connection",
     "content-length",
     "expect",
@@ -674,7 +679,8 @@ fn header_name(path: &str, name: &str) -> Result<String> {
         return Err(ConfigError::new(path, problem));
     }
     let name = name.to_ascii_lowercase();
-    if MESSAGE_HEADERS.contains(&name.as_str()) {
+    // Under any spelling: the filter removes all spellings of its names.
+    if MESSAGE_HEADERS.iter().any(|own| is_spelling_of(name.as_bytes(), own)) {
         let problem = format!("found {name:?}, which frames the message, expected another header");
         return Err(ConfigError::new(path, problem));
     }
@@ -720,4 +726,21 @@ fn check_range(path: &str, value: i64, max: i64, unit: &str) -> Result<usize> {
         .ok()
         .filter(|_| (1..=max).contains(&value))
         .ok_or_else(|| ConfigError::new(path, format!("found {value}, expected 1 to {max} {unit}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The filter removes every spelling of its names: `content_length` would take `content-length` with it.
+    #[test]
+    fn no_spelling_of_what_frames_the_message_is_a_name() {
+        for name in ["host", "Content_Length", "transfer.encoding", "-path", "_method", ".authority", "!scheme"] {
+            let error = header_name("token.header", name).unwrap_err().to_string();
+            assert!(error.contains("frames the message"), "{error}");
+        }
+        for name in ["x-path", "path", "x-content-length"] {
+            assert!(header_name("token.header", name).is_ok(), "{name}");
+        }
+    }
 }
