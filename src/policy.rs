@@ -336,7 +336,8 @@ impl IdentitySources {
             None => Attributes::new(),
         };
         for (key, id) in &self.attributes_from {
-            if let Some(value) = request.value(*id).filter(|value| self.is_there(value)) {
+            // An `exp` that says nothing is one that nobody can read, not the longest lifetime.
+            if let Some(value) = request.value(*id).filter(|value| self.is_there(value) || key == "exp") {
                 add_attribute(&mut attributes, key, value)?;
             }
         }

@@ -162,6 +162,18 @@ fn exp_in_the_past_or_unreadable_is_denied() {
     }
 }
 
+/// With Authelia's headers an empty one says nothing, but a limit that says nothing is no limit that anybody can read.
+#[test]
+fn an_empty_exp_is_denied_also_where_other_headers_may_be_empty() {
+    let preset = json!({"identity": {
+        "preset": "authelia", "realm": {"value": "corp"}, "attributes": {"from": {"exp": "x-exp", "email": "x-email"}},
+    }});
+    let headers = [("remote-user", "alice"), ("x-email", ""), PROOF];
+    assert_eq!(claims(&preset, &headers)["attributes"], json!({}));
+    let verdict = decide(&preset, &with(&headers, "x-exp", ""), SEED_NOW);
+    assert!(matches!(verdict, Verdict::Deny(rejection) if rejection.code == Code::IdentityMalformed), "{verdict:?}");
+}
+
 #[test]
 fn iat_is_now() {
     assert_eq!(claims(&json!({}), ALICE)["iat"], SEED_NOW);
