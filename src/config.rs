@@ -10,6 +10,8 @@ use serde::{
 };
 use zeroize::Zeroize;
 
+use crate::identity::UniqueMap;
+
 /// The plugin configuration.
 #[derive(Debug, Deserialize)]
 #[serde(remote = "Self", deny_unknown_fields)]
@@ -134,6 +136,7 @@ pub struct Attributes {
     /// The header, or headers of which the first one present counts: a JSON object of strings.
     pub header: Option<HeaderNames>,
     /// Attribute → the one header that carries it.
+    #[serde(deserialize_with = "optional_unique")]
     pub from: Option<BTreeMap<String, String>>,
 }
 
@@ -294,6 +297,7 @@ pub struct Claims {
     /// Whether every token has an identifier of its own, `jti`.
     pub jti: bool,
     /// More claims, the same in every token.
+    #[serde(deserialize_with = "unique")]
     pub extra: serde_json::Map<String, serde_json::Value>,
 }
 
@@ -657,6 +661,15 @@ only_from_objects!(
     FilterState Token Claims Rule Match JwtOverride Telemetry
 );
 
+/// Of a name that comes twice, only one value would count, and the other would be lost without a word.
+fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<serde_json::Map<String, serde_json::Value>, D::Error> {
+    UniqueMap::deserialize(deserializer).map(|UniqueMap(map)| map.into_iter().collect())
+}
+
+fn optional_unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    Option::deserialize(deserializer).map(|map| map.map(|UniqueMap(map)| map))
+}
+
 // === impl HeaderNames ===
 
 impl<'de> Deserialize<'de> for HeaderNames {
@@ -746,6 +759,11 @@ mod tests {
             (r#"{"jwt":{"exp":9223372036854775808}}"#, "jwt.exp: found an integer, expected one of 64 bits"),
             (r#"{"claims":{"extra":[]}}"#, "claims.extra: found a list, expected an object"),
             (r#"{"claims":{"aud":true,"aud":true}}"#, "claims: duplicate field `aud`"),
+            (r#"{"claims":{"extra":{"a":1,"a":2}}}"#, "claims.extra: a name comes twice"),
+            (
+                r#"{"identity":{"attributes":{"from":{"a":"x","a":"y"}}}}"#,
+                "identity.attributes.from: a name comes twice",
+            ),
             (
                 r#"{"jwt":{"issuer":"a"}}"#,
                 "jwt.issuer: unknown field `issuer`, expected one of `iss`, `aud`, `exp`, `secret`, `secret_env`, `kid`, \

@@ -251,7 +251,7 @@ impl<'de> Deserialize<'de> for ListOrMap {
 }
 
 /// A JSON object in which no name comes twice: parsers disagree about which of the two counts (RFC 8259, section 4).
-struct UniqueMap<V>(BTreeMap<String, V>);
+pub struct UniqueMap<V>(pub BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
