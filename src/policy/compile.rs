@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     IdentitySources, Policy, RealmSource, TokenHeader,
-    rules::{Action, Conditions, Host, PathCondition, Rule},
+    rules::{Action, Conditions, Host, PathCondition, Rule, is_ambiguous},
 };
 use crate::{
     claims::{ClaimSet, RESERVED},
@@ -239,6 +239,9 @@ fn compile_rules(rules: Vec<config::Rule>, claims: &ClaimSet, reuse: i64) -> Res
         .map(|(index, rule)| {
             let path = format!("rules[{index}]");
             let conditions = compile_conditions(&format!("{path}.match"), rule.conditions)?;
+            if rule.action == config::Action::Pass {
+                check_passable(&format!("{path}.match"), &conditions)?;
+            }
             let action = match (rule.action, rule.jwt) {
                 (config::Action::Issue, None) => Action::Issue(None),
                 (config::Action::Issue, Some(jwt)) => {
@@ -293,6 +296,21 @@ fn compile_conditions(path: &str, conditions: config::Match) -> Result<Condition
         methods: compile_any(&format!("{path}.methods"), methods, compile_method)?,
         route,
     })
+}
+
+/// A path that never matches `pass` would make a rule that says what it never does.
+fn check_passable(path: &str, conditions: &Conditions) -> Result<()> {
+    let (name, value, is_passable) = match &conditions.path {
+        None => return Ok(()),
+        Some(PathCondition::Exact(exact)) => ("path", exact, !is_ambiguous(exact.as_bytes())),
+        // Without its last slash, so that one more is an empty segment.
+        Some(PathCondition::Prefix(prefix)) => ("path_prefix", prefix, !is_ambiguous(format!("{prefix}/").as_bytes())),
+    };
+    if is_passable {
+        return Ok(());
+    }
+    let problem = format!("found {value:?}, which a backend could read differently, expected a plain path");
+    Err(ConfigError::new(format!("{path}.{name}"), problem))
 }
 
 /// A list of which any may hold: with none in it, none could.
@@ -731,6 +749,32 @@ fn check_range(path: &str, value: i64, max: i64, unit: &str) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_that_never_matches_pass_is_no_path_of_such_a_rule() {
+        let compile = |action: &str, name: &str, path: &str| {
+            let rule = serde_json::json!({"match": {name: path}, "action": action});
+            let claims = ClaimSet {
+                issuer: "a".to_owned(),
+                audience: None,
+                lifetime: 1,
+                scopes: config::ScopesForm::List,
+                has_id: false,
+                extra: Map::new(),
+            };
+            compile_rules(vec![serde_json::from_value(rule).unwrap()], &claims, 0).map(|_| ())
+        };
+        for name in ["path_prefix", "path"] {
+            for path in ["//", "/a//", "/a;b", "/a/../b", "/%61", "/a b", "/\u{e9}"] {
+                let error = compile("pass", name, path).unwrap_err().to_string();
+                assert!(error.starts_with(&format!("rules[0].match.{name}: found")), "{error}");
+                assert!(compile("deny", name, path).is_ok(), "{path}");
+            }
+            for path in ["/", "/a", "/a/", "/a%20b", "/%c3%a9"] {
+                assert!(compile("pass", name, path).is_ok(), "{path}");
+            }
+        }
+    }
 
     /// The filter removes every spelling of its names: `content_length` would take `content-length` with it.
     #[test]

@@ -135,7 +135,8 @@ impl Host {
 }
 
 /// Whether a backend could read the path differently: as another one, or as one that ends elsewhere.
-fn is_ambiguous(path: &[u8]) -> bool {
+#[must_use]
+pub fn is_ambiguous(path: &[u8]) -> bool {
     let Some(below_root) = path.strip_prefix(b"/") else { return true };
     let mut segments = below_root.split(|&byte| byte == b'/').peekable();
     while let Some(segment) = segments.next() {
