@@ -6,12 +6,15 @@ TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && [ -n "$$ENVOY_BIN" ] && export ENVOY_BIN
 FUZZ_TARGETS := decide signature formats
 FUZZ_SECONDS := 60
+OHA_VERSION := 1.16.0
+OHA := target/oha-$(OHA_VERSION)/bin/oha
+BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test bench cost fuzz ci format lint doc tools toolchain
+.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 demo: build ## build, start Envoy, send real requests, show what came out, stop
 	@$(FIND_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN"
@@ -25,11 +28,21 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_e
 test: build ## every test: core, module, real Envoy
 	@$(FIND_ENVOY) && cargo test --locked
 
-bench: toolchain ## what a decision costs in the core, natively
+bench: build $(OHA) ## what a request costs in Envoy, beside the alternatives
+	cargo build --locked --release --target-dir target/bench --target wasm32-wasip1 \
+		--manifest-path tests/bench/empty-sdk/Cargo.toml
+	cargo build --locked --release --target-dir target/bench --manifest-path tests/bench/token-service/Cargo.toml
+	@$(FIND_ENVOY) && python3 tests/bench/envoy.py "$$ENVOY_BIN" $(OHA) $(BENCH)
+
+bench-core: toolchain ## what a decision costs in the core, natively
 	cargo bench --locked --bench core
 
 cost: build ## write down what a request costs in the module: tests/cost.json
 	RECORD_COST=1 cargo test --locked --test cost
+
+# The load generator, without TLS: all it does here is HTTP/1.1 on loopback.
+$(OHA): | tools
+	cargo install oha --locked --version $(OHA_VERSION) --no-default-features --root target/oha-$(OHA_VERSION)
 
 fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 	@rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal

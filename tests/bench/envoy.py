@@ -1,0 +1,604 @@
+#!/usr/bin/env python3
+"""What a request costs in real Envoy, with this filter and with what one would write instead: `make bench` calls it.
+
+    envoy.py ENVOY OHA [--rounds N] [--growth-rounds N] [--seconds S] [--limit S] [--json FILE]
+
+Each variant is an Envoy of one worker. All are started at once; then they take turns, in short bursts of a fixed number
+of requests, for many rounds, each round in another order: the machine's moods hit all of them. CPU time is what the
+operating system accounts to the process (for ext_authz, to the token service too), divided by the requests. What a
+variant *adds* is that less what an Envoy without a filter spent on the same requests in the same round. The figures
+are medians over the rounds; the spread is the interquartile range of what was added.
+
+The requests are HTTP/1.1 on kept connections, and the route answers them itself (`direct_response`): an upstream would
+cost every variant the same, and its noise would hide what they add. Requests per second and CPU are measured with
+several connections, p50 and p99 with one, where nothing queues. Envoy has the first CPU, all else the others.
+"""
+
+import argparse
+import base64
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import pathlib
+import platform
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "envoy"))
+from sign import KEYID, signature_headers  # noqa: E402
+
+OURS = TOP / "target/wasm32-wasip1/release/auth_o_tron_envoy.wasm"
+EMPTY = TOP / "target/bench/wasm32-wasip1/release/empty_sdk.wasm"
+TOKEN_SERVICE = TOP / "target/bench/release/token-service"
+LUA = TOP / "tests/bench/hs256.lua"
+
+# Known to everybody, as in the demo.
+SECRET = "your-256-bit-secret-key-here-minimum-32-characters"
+PROOF = "demo-proof-known-to-everybody"
+SIGNATURE_SECRET = "demo-signature-secret-known-to-everybody"
+HOST = "bench.example.com"
+
+IDENTITY = {
+    "x-auth-username": "alice",
+    "x-auth-realm": "internal",
+    "x-auth-roles": "admin,developer",
+    "x-auth-scopes": "read write",
+    "x-auth-attributes": '{"department":"engineering","team":"platform"}',
+}
+PROVEN = {**IDENTITY, "x-auth-proof": PROOF}
+# Of the same length: a denied request is one byte by byte as long as an accepted one.
+FORGED = {**IDENTITY, "x-auth-proof": PROOF.upper()}
+SIGNED = {
+    **IDENTITY,
+    **signature_headers("GET", f"http://{HOST}/", IDENTITY, SIGNATURE_SECRET.encode(), int(time.time())),
+}
+OWNED = [*IDENTITY, "x-auth-proof"]
+
+CONNECTIONS = 16
+# For p50 and p99, on one connection.
+LATENCY_REQUESTS = 2000
+WARM_UP_REQUESTS = 6000
+
+CPUS = sorted(os.sched_getaffinity(0))
+ENVOY_CPUS, OTHER_CPUS = CPUS[:1], CPUS[1:] or CPUS
+
+
+# === the gateways: what stands before the route ===
+
+
+def typed(name, kind, **fields):
+    return {"name": name, "typed_config": {"@type": f"type.googleapis.com/{kind}", **fields}}
+
+
+def wasm(module, configuration=None):
+    config = {
+        "name": "bench",
+        "failure_policy": "FAIL_RELOAD",
+        "vm_config": {
+            "runtime": "envoy.wasm.runtime.v8",
+            "code": {"local": {"filename": str(module)}},
+            "environment_variables": {
+                "key_values": {"SECRET": SECRET, "PROOF": PROOF, "SIGNATURE_SECRET": SIGNATURE_SECRET}
+            },
+        },
+    }
+    if configuration:
+        kind = "type.googleapis.com/google.protobuf.StringValue"
+        config["configuration"] = {"@type": kind, "value": json.dumps(configuration)}
+    return typed("wasm", "envoy.extensions.filters.http.wasm.v3.Wasm", config=config)
+
+
+SHARED_SECRET = {"shared_secret": {"header": "x-auth-proof", "secret_env": "PROOF"}}
+# The longest age, as the requests are signed once for the whole run.
+SIGNATURE = {"signature": {"keys": [{"keyid": KEYID, "secret_env": "SIGNATURE_SECRET"}], "max_age": 86400}}
+# Makes every token another one, so that none is handed out again.
+JTI = {"claims": {"jti": True}}
+
+
+def ours(trust=SHARED_SECRET, **fields):
+    jwt = {"iss": "auth-o-tron.example.com", "exp": 3600, "secret_env": "SECRET"}
+    return wasm(OURS, {"jwt": jwt, "trust": [trust], **fields})
+
+
+def rules(count):
+    match = [{"path_prefix": f"/area-{number}/public", "methods": ["GET"]} for number in range(count)]
+    return ours(**JTI, rules=[{"match": each, "action": "pass"} for each in match])
+
+
+def native():
+    """Envoy's own header mutation: sets a header as long as ours, and removes what ours removes."""
+    header = {"key": "authorization", "value": "Bearer " + "x" * 430}
+    append = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+    mutations = {"request_mutations": [append, *({"remove": name} for name in OWNED)]}
+    kind = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation"
+    return typed("header_mutation", kind, mutations=mutations)
+
+
+def lua():
+    source = LUA.read_text().replace("@SECRET@", SECRET).replace("@PROOF@", PROOF)
+    return typed("lua", "envoy.extensions.filters.http.lua.v3.Lua", default_source_code={"inline_string": source})
+
+
+def ext_authz():
+    exactly = [{"exact": name} for name in OWNED]
+    return typed(
+        "ext_authz",
+        "envoy.extensions.filters.http.ext_authz.v3.ExtAuthz",
+        allowed_headers={"patterns": exactly},
+        http_service={
+            "server_uri": {"uri": "http://token-service", "cluster": "token-service", "timeout": "5s"},
+            "authorization_response": {"allowed_upstream_headers": {"patterns": [{"exact": "authorization"}]}},
+        },
+    )
+
+
+def echo():
+    """For the check before the measurement: a reply that shows what a service would have got."""
+    body = {name: f"%REQ({name})%" for name in ("authorization", *OWNED)}
+    match = {"prefix": "/", "headers": [{"name": "x-echo", "present_match": True}]}
+    return {"match": match, "direct_response": {"status": 200, "body_format": {"json_format": body}}}
+
+
+def bootstrap(filters, user_from_query, service_port):
+    manager = {
+        "stat_prefix": "bench",
+        "http_filters": [*filters, typed("router", "envoy.extensions.filters.http.router.v3.Router")],
+        "route_config": {
+            "virtual_hosts": [
+                {
+                    "name": "all",
+                    "domains": ["*"],
+                    "routes": [
+                        echo(),
+                        {"match": {"prefix": "/"}, "direct_response": {"status": 200, "body": {"inline_string": "ok"}}},
+                    ],
+                }
+            ]
+        },
+    }
+    if user_from_query:
+        # Stands for an authenticator: the load generator can vary the URL, not a header.
+        header = {"key": "x-auth-username", "value": "%QUERY_PARAM(user)%"}
+        mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+        kind = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
+        manager["early_header_mutation_extensions"] = [
+            typed("envoy.http.early_header_mutation.header_mutation", kind, mutations=[mutation])
+        ]
+    kind = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    chain = typed("envoy.filters.network.http_connection_manager", kind, **manager)
+    listener = {"name": "gateway", "address": loopback(0), "filter_chains": [{"filters": [chain]}]}
+    endpoint = {"endpoint": {"address": loopback(service_port)}}
+    cluster = {
+        "name": "token-service",
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": "token-service", "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+    resources = {"listeners": [listener], "clusters": [cluster]}
+    return {"admin": {"address": loopback(0)}, "static_resources": resources}
+
+
+def loopback(port):
+    return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
+
+
+# Name → its filters, and whether the username comes from the query.
+GATEWAYS = {
+    "none": ([], False),
+    "none-users": ([], True),
+    "empty": ([wasm(EMPTY)], False),
+    "native": ([native()], False),
+    "ours": ([ours()], False),
+    "ours-users": ([ours()], True),
+    "ours-jti": ([ours(**JTI, token={"max_bytes": 61440})], False),
+    "signature": ([ours(SIGNATURE)], False),
+    "signature-jti": ([ours(SIGNATURE, **JTI)], False),
+    "lua": ([lua()], False),
+    "ext_authz": ([ext_authz()], False),
+    **{f"rules-{count}": ([rules(count)], False) for count in (1, 10, 100, 1000)},
+}
+
+
+# === what is measured ===
+
+
+class Case:
+    """Requests to a gateway, and the case whose cost they are compared with."""
+
+    def __init__(self, name, title, gateway, baseline=None, headers=PROVEN, status=200, users=False):
+        self.name, self.title, self.gateway, self.baseline = name, title, gateway, baseline
+        self.headers, self.status, self.users = headers, status, users
+        self.requests = WARM_UP_REQUESTS
+        self.rounds = []
+
+
+def sized(size):
+    """An identity whose headers hold so many bytes: more and more attributes of 64 bytes and longer."""
+    rest = sum(len(value) for name, value in IDENTITY.items() if name != "x-auth-attributes")
+    count = min(60, max(1, size // 100))
+    attributes = {f"attribute-{number:02}": "" for number in range(count)}
+    left = size - rest - len(json.dumps(attributes, separators=(",", ":")))
+    for number, key in enumerate(attributes):
+        attributes[key] = "v" * (left // count + (number < left % count))
+    return {**PROVEN, "x-auth-attributes": json.dumps(attributes, separators=(",", ":"))}
+
+
+SIZES = {"100 B": 100, "1 KiB": 1024, "4 KiB": 4096, "8 KiB": 8192}
+
+MAIN = [
+    Case("none", "no filter", "none"),
+    Case("none-signature", "no filter, headers of a signature", "none", headers=SIGNED),
+    Case("none-users", "no filter, each request another user", "none-users", users=True),
+    Case("empty", "empty filter of the SDK", "empty", "none"),
+    Case("native", "native header mutation, no token", "native", "none"),
+    Case("reuse", "ours, same user (reuse: 0, the default)", "ours", "none"),
+    Case("users", "ours, signing: each request another user", "ours-users", "none-users", users=True),
+    Case("jti", "ours, signing: same user, claims.jti", "ours-jti", "none"),
+    Case("deny", "ours, denying: wrong proof, 401", "ours", "none", headers=FORGED, status=401),
+    Case("signature", "ours, signature proof, same user", "signature", "none-signature", headers=SIGNED),
+    Case("signature-jti", "ours, signature proof, claims.jti", "signature-jti", "none-signature", headers=SIGNED),
+    Case("lua", "Lua HS256", "lua", "none"),
+    Case("ext_authz", "ext_authz to a token service", "ext_authz", "none"),
+]
+
+GROWTH = [
+    Case("growth-none", "no filter", "none"),
+    Case("rules-0", "0 rules", "ours-jti", "growth-none"),
+    *(Case(f"rules-{n}", f"{n} rule{'s' * (n > 1)}, none matches", f"rules-{n}", "growth-none") for n in (1, 10, 100, 1000)),
+    *(Case(f"none-{n}", f"no filter, {name}", "none", headers=sized(n)) for name, n in SIZES.items()),
+    *(Case(f"size-{n}", f"{name} of identity", "ours-jti", f"none-{n}", headers=sized(n)) for name, n in SIZES.items()),
+]
+
+
+# === processes: only those started here are looked at, and ended ===
+
+
+class Gateway:
+    """A running Envoy of one worker, and the token service where it asks one."""
+
+    def __init__(self, name, envoy, directory, stack, service=None):
+        filters, user_from_query = GATEWAYS[name]
+        self.name = name
+        self.directory = directory / name
+        self.directory.mkdir()
+        config = self.directory / "envoy.json"
+        config.write_text(json.dumps(bootstrap(filters, user_from_query, service[1] if service else 1)))
+        command = [envoy, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "--log-level", "warning"]
+        command += ["--admin-address-path", self.directory / "admin", "--log-path", self.directory / "log"]
+        self.process = start(stack, command, ENVOY_CPUS)
+        self.pids = [self.process.pid, *([service[0].pid] if service else [])]
+
+    def wait(self):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
+            with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+                self.admin_port = int((self.directory / "admin").read_text().rpartition(":")[2])
+                if self.admin("/ready")[0] == 200:
+                    (status,) = json.loads(self.admin("/listeners?format=json")[1])["listener_statuses"]
+                    self.port = status["local_address"]["socket_address"]["port_value"]
+                    return
+            time.sleep(0.1)
+        sys.exit(f"the Envoy of {self.name} did not start:\n{(self.directory / 'log').read_text()}")
+
+    def admin(self, path):
+        return get(self.admin_port, path)
+
+    def counter(self, name):
+        stats = json.loads(self.admin(f"/stats?format=json&filter=auth_o_tron.{name}$")[1])["stats"]
+        return sum(stat["value"] for stat in stats if "value" in stat)
+
+    def cpu_seconds(self):
+        """The CPU time of the processes: the clock that clock_getcpuclockid(3) names, of all threads, in nanoseconds."""
+        return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in self.pids) / 1e9
+
+
+def start(stack, command, cpus, **options):
+    process = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=pinned_to(cpus), **options
+    )
+
+    def stop():
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    stack.callback(stop)
+    return process
+
+
+def pinned_to(cpus):
+    return lambda: os.sched_setaffinity(0, cpus)
+
+
+def start_token_service(stack):
+    process = start(stack, [TOKEN_SERVICE, SECRET, PROOF], OTHER_CPUS, stdout=subprocess.PIPE, text=True)
+    return process, int(process.stdout.readline())
+
+
+# === the check, before anything is measured ===
+
+
+def get(port, path="/", headers=()):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers={"host": HOST, **dict(headers)})
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+def decode(part):
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
+
+
+def verify(token):
+    """The claims of a token, whose JOSE header, MAC and times are right."""
+    header, claims, mac = token.split(".")
+    expect(json.loads(decode(header)), {"typ": "JWT", "alg": "HS256"})
+    expected = hmac.digest(SECRET.encode(), f"{header}.{claims}".encode(), hashlib.sha256)
+    expect(hmac.compare_digest(decode(mac), expected), True)
+    claims = json.loads(decode(claims))
+    expect(abs(claims["iat"] - time.time()) < 5, True)
+    expect(claims.pop("exp") - claims.pop("iat"), 3600)
+    return claims
+
+
+def claims_of(headers, user):
+    attributes = json.loads(headers["x-auth-attributes"])
+    return {
+        "sub": f"internal-{user}",
+        "iss": "auth-o-tron.example.com",
+        "roles": ["admin", "developer"],
+        "username": user,
+        "realm": "internal",
+        "scopes": ["read", "write"],
+        "attributes": attributes,
+    }
+
+
+def expect(found, expected):
+    if found != expected:
+        raise ValueError(f"expected {expected!r}, found {found!r}")
+
+
+def check(case, gateway):
+    user = "bob" if case.users else "alice"
+    path = f"/?user={user}" if case.users else "/"
+    for headers, status in ((case.headers, case.status), (FORGED, 401)):
+        found, body = get(gateway.port, path, {**headers, "x-echo": "1"})
+        issues = not case.gateway.startswith(("none", "empty", "native"))
+        expect(found, status if issues else 200)
+        if found != 200:
+            continue
+        seen = json.loads(body)
+        if not issues:
+            expect(seen["x-auth-username"], None if case.gateway == "native" else user)
+            continue
+        claims = verify(seen.pop("authorization").removeprefix("Bearer "))
+        expect("jti" in claims, case.gateway.endswith("jti") or case.gateway.startswith("rules"))
+        claims.pop("jti", None)
+        expect(claims, claims_of(headers, user))
+        expect(set(seen.values()), {None})
+
+
+def check_counters(gateways):
+    """That what was to sign did sign every time, and what was to reuse a token did, up to one a second."""
+    for name in ("ours-users", "ours-jti", "signature-jti"):
+        expect((name, gateways[name].counter("reused")), (name, 0))
+    for name in ("ours", "signature"):
+        issued, reused = gateways[name].counter("issued"), gateways[name].counter("reused")
+        expect((name, issued < reused / 100), (name, True))
+
+
+# === the load ===
+
+
+def load(oha, case, gateway, requests, connections):
+    command = [oha, "--no-tui", "--output-format", "json", "--disable-color", "--redirect", "0"]
+    command += ["-n", str(requests), "-c", str(connections), "-H", f"host: {HOST}"]
+    for name, value in case.headers.items():
+        command += ["-H", f"{name}: {value}"]
+    url = f"http://127.0.0.1:{gateway.port}/"
+    if case.users:
+        url = rf"http://127\.0\.0\.1:{gateway.port}/\?user=[a-z0-9]{{10}}"
+        command.append("--rand-regex-url")
+    before = gateway.cpu_seconds()
+    run = subprocess.run(
+        [*command, url], capture_output=True, check=True, timeout=60, preexec_fn=pinned_to(OTHER_CPUS)
+    )
+    seconds = gateway.cpu_seconds() - before
+    report = json.loads(run.stdout)
+    expect((case.name, report["statusCodeDistribution"]), (case.name, {str(case.status): requests}))
+    return seconds * 1e6 / requests, report
+
+
+def burst(oha, case, gateway, with_latency):
+    """One turn of a case: CPU µs a request, requests per second, p50 and p99 in µs."""
+    cpu, report = load(oha, case, gateway, case.requests, CONNECTIONS)
+    turn = {"cpu": cpu, "rps": report["summary"]["requestsPerSec"]}
+    if with_latency:
+        percentiles = load(oha, case, gateway, LATENCY_REQUESTS, 1)[1]["latencyPercentiles"]
+        turn |= {"p50": percentiles["p50"] * 1e6, "p99": percentiles["p99"] * 1e6}
+    return turn
+
+
+def measure(oha, cases, gateways, rounds, seconds, deadline, with_latency):
+    for case in cases:
+        # The compiler of V8 works on in a thread of its own while a module is young.
+        rps = load(oha, case, gateways[case.gateway], WARM_UP_REQUESTS, CONNECTIONS)[1]["summary"]["requestsPerSec"]
+        case.requests = max(1000, round(rps * seconds))
+    order = list(cases)
+    for number in range(rounds):
+        if time.monotonic() > deadline:
+            print(f"out of time after {number} of {rounds} rounds", file=sys.stderr)
+            break
+        random.shuffle(order)
+        for case in order:
+            case.rounds.append(burst(oha, case, gateways[case.gateway], with_latency))
+        say(f"round {number + 1} of {rounds}")
+
+
+def say(message):
+    end = "\r" if sys.stderr.isatty() else "\n"
+    if sys.stderr.isatty() or not message.startswith("round"):
+        print(f"{message:<60}", file=sys.stderr, end=end, flush=True)
+
+
+# === what came out ===
+
+
+def summarise(cases):
+    by_name = {case.name: case for case in cases}
+    results = {}
+    for case in cases:
+        result = {key: statistics.median(turn[key] for turn in case.rounds) for key in case.rounds[0]}
+        if case.baseline:
+            pairs = list(zip(case.rounds, by_name[case.baseline].rounds, strict=True))
+            added = [own["cpu"] - baseline["cpu"] for own, baseline in pairs]
+            first, _, third = statistics.quantiles(added, n=4)
+            result |= {"added": statistics.median(added), "spread": third - first}
+            if "p50" in result:
+                result["added_p50"] = statistics.median(own["p50"] - baseline["p50"] for own, baseline in pairs)
+        results[case.name] = {"title": case.title, "requests_a_burst": case.requests, **result, "rounds": case.rounds}
+    return results
+
+
+def table(header, rows):
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    lines = [[cell.ljust(width) if n == 0 else cell.rjust(width) for n, (cell, width) in enumerate(zip(row, widths))]
+             for row in (header, *rows)]
+    rule = ["-" * width if n == 0 else "-" * (width - 1) + ":" for n, width in enumerate(widths)]
+    print("\n".join("| " + " | ".join(line) + " |" for line in (lines[0], rule, *lines[1:])), "\n")
+
+
+def number(value, digits=1):
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def show_main(results):
+    floor = results["empty"]["added"]
+    rows = []
+    for result in results.values():
+        added = result.get("added")
+        rows.append([
+            result["title"], number(result["cpu"]), number(added), number(result.get("spread")),
+            number(added and added / floor, 2), number(result["p50"], 0), number(result["p99"], 0), number(result["rps"], 0),
+        ])
+    table(["variant", "CPU µs", "added µs", "spread", "× empty SDK", "p50 µs", "p99 µs", "requests/s"], rows)
+
+
+def show_growth(results):
+    rows = [
+        [result["title"], number(result["cpu"]), number(result["added"]), number(result["spread"])]
+        for result in results.values()
+        if "added" in result
+    ]
+    table(["ours, signing (claims.jti)", "CPU µs", "added µs", "spread"], rows)
+
+
+def aims(main):
+    def ratio(one, other, key="added"):
+        return main[one][key] / main[other][key]
+
+    return {
+        "same user / empty SDK filter": (ratio("reuse", "empty"), 1.25),
+        "signing, other users / empty SDK filter": (ratio("users", "empty"), 1.75),
+        "signing, jti / empty SDK filter": (ratio("jti", "empty"), 1.75),
+        "same user / Lua": (ratio("reuse", "lua"), 0.5),
+        "same user / ext_authz": (ratio("reuse", "ext_authz"), 0.12),
+        "same user / ext_authz, added p50": (ratio("reuse", "ext_authz", "added_p50"), 0.15),
+        "denying / signing, other users": (ratio("deny", "users"), 1),
+        "denying / same user": (ratio("deny", "reuse"), 1),
+        "signature / shared_secret, same user": (ratio("signature", "reuse"), 1.6),
+        "signature / shared_secret, jti": (ratio("signature-jti", "jti"), 1.6),
+    }
+
+
+def show_aims(ratios):
+    rows = [[name, f"{found:.2f}", f"{aim:.2f}", "yes" if found <= aim else "no"] for name, (found, aim) in ratios.items()]
+    table(["ratio of added CPU", "found", "at most", "met"], rows)
+
+
+def machine(envoy, oha):
+    model = next(
+        (line.partition(":")[2].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+         if line.startswith("model name")),
+        platform.processor(),
+    )
+    def version(program):
+        return subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+
+    return {
+        "cpu": model,
+        "cores": len(CPUS),
+        "kernel": platform.release(),
+        "envoy": version(envoy).rpartition("version: ")[2],
+        "oha": version(oha),
+        "module_bytes": OURS.stat().st_size,
+    }
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("envoy")
+    parser.add_argument("oha")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--growth-rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.6, help="of a burst, about")
+    parser.add_argument("--limit", type=float, default=360, help="seconds after which no round begins")
+    parser.add_argument("--json", type=pathlib.Path, default=TOP / "target/bench.json")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    # So that `kill` stops what was started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
+    deadline = time.monotonic() + options.limit
+    description = {**machine(options.envoy, options.oha), "load_before": os.getloadavg()}
+    with contextlib.ExitStack() as stack:
+        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        service = start_token_service(stack)
+        gateways = {}
+        for name in GATEWAYS:
+            asks = service if name == "ext_authz" else None
+            gateways[name] = Gateway(name, options.envoy, directory, stack, asks)
+        for gateway in gateways.values():
+            gateway.wait()
+        for case in [*MAIN, *GROWTH]:
+            try:
+                check(case, gateways[case.gateway])
+            except (ValueError, KeyError) as error:
+                sys.exit(f"{case.title}: {error}")
+        say("every variant does what it should; measuring")
+        burst_options = (options.seconds, deadline)
+        measure(options.oha, MAIN, gateways, options.rounds, *burst_options, with_latency=True)
+        measure(options.oha, GROWTH, gateways, options.growth_rounds, *burst_options, with_latency=False)
+        check_counters(gateways)
+    description["load_after"] = os.getloadavg()
+    variants, growth = summarise(MAIN), summarise(GROWTH)
+    ratios = aims(variants)
+    print("\n".join(f"{key:<13} {value}" for key, value in description.items()))
+    print(f"rounds        {len(MAIN[0].rounds)} of {options.seconds} s, {CONNECTIONS} connections; growth {len(GROWTH[0].rounds)}\n")
+    show_main(variants)
+    show_aims(ratios)
+    show_growth(growth)
+    report = {"machine": description, "variants": variants, "ratios": ratios, "growth": growth}
+    options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False))
+    print(f"all rounds: {os.path.relpath(options.json)}")
+
+
+main()
