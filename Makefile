@@ -37,12 +37,12 @@ bench: build $(OHA) ## what a request costs in Envoy, beside the alternatives
 bench-core: toolchain ## what a decision costs in the core, natively
 	cargo bench --locked --bench core
 
+# The load generator.
+$(OHA): | tools
+	cargo install oha --locked --version $(OHA_VERSION) --root target/oha-$(OHA_VERSION)
+
 cost: build ## write down what a request costs in the module: tests/cost.json
 	RECORD_COST=1 cargo test --locked --test cost
-
-# The load generator, without TLS: all it does here is HTTP/1.1 on loopback.
-$(OHA): | tools
-	cargo install oha --locked --version $(OHA_VERSION) --no-default-features --root target/oha-$(OHA_VERSION)
 
 fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 	@rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal

@@ -1,8 +1,8 @@
 -- What `make bench` compares the filter with: HS256 in Envoy's Lua filter, as fast as plain Lua gets.
 --
 -- The proof is compared, the claims are the filter's, the token verifies. In its favour: the key's two blocks are hashed
--- once, the headers are one handle, base64 goes by tables of three and two digits, and the attributes are taken over
--- as the JSON that they are, where the filter parses them.
+-- once, base64 goes by tables of one and two digits, headers are asked for by name (dearer was: one pass over all), and
+-- the attributes are taken over as the JSON that they are, where the filter parses them.
 
 local bit = require("bit")
 local band, bor, bxor, bnot = bit.band, bit.bor, bit.bxor, bit.bnot
@@ -137,9 +137,9 @@ end
 
 -- === JSON ===
 
-local ESCAPES = { ['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 local function escape(c)
-  return ESCAPES[c] or ("\\u%04x"):format(byte(c))
+  if c == '"' or c == "\\" then return "\\" .. c end
+  return ("\\u%04x"):format(byte(c))
 end
 
 local function quote(text)

@@ -21,9 +21,8 @@ use tokio::{net::TcpListener, runtime, task};
 const LIFETIME: u64 = 3600;
 const PROOF_HEADER: &str = "x-auth-proof";
 /// What must not reach the service behind Envoy.
-const REMOVED: HeaderValue = HeaderValue::from_static(
-    "x-auth-username,x-auth-realm,x-auth-roles,x-auth-scopes,x-auth-attributes,x-auth-proof",
-);
+const REMOVED: HeaderValue =
+    HeaderValue::from_static("x-auth-username,x-auth-realm,x-auth-roles,x-auth-scopes,x-auth-attributes,x-auth-proof");
 
 struct Signer {
     key: EncodingKey,
@@ -97,8 +96,11 @@ async fn serve(signer: Rc<Signer>) {
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    let (Some(secret), Some(proof)) = (arguments.next(), arguments.next()) else { panic!("token-service SECRET PROOF") };
-    let signer = Signer { key: EncodingKey::from_secret(secret.as_bytes()), header: Header::new(Algorithm::HS256), proof };
+    let (Some(secret), Some(proof)) = (arguments.next(), arguments.next()) else {
+        panic!("token-service SECRET PROOF")
+    };
+    let signer =
+        Signer { key: EncodingKey::from_secret(secret.as_bytes()), header: Header::new(Algorithm::HS256), proof };
     let runtime = runtime::Builder::new_current_thread().enable_io().build().expect("a runtime");
     task::LocalSet::new().block_on(&runtime, serve(Rc::new(signer)));
 }
