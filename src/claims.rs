@@ -32,6 +32,9 @@ pub struct ClaimSet {
 pub const RESERVED: &[&str] =
     &["sub", "iss", "aud", "exp", "nbf", "iat", "jti", "roles", "username", "realm", "scopes", "attributes"];
 
+/// How long a payload usually is, at most, in bytes.
+const USUAL_PAYLOAD_BYTES: usize = 1024;
+
 /// Why claims cannot be written. No identity that was read from headers causes it.
 #[derive(Debug)]
 pub enum ClaimsError {
@@ -111,7 +114,9 @@ impl ClaimSet {
     /// # Errors
     /// When JSON cannot hold the claims, or the system has no random numbers.
     pub fn payload(&self, identity: &Identity<'_>, exp: i64, now: i64) -> Result<Vec<u8>, ClaimsError> {
-        serde_json::to_vec(&Claims {
+        // In one piece: to grow step by step costs as much as to write.
+        let mut payload = Vec::with_capacity(USUAL_PAYLOAD_BYTES);
+        let claims = Claims {
             sub: Subject { realm: identity.realm, username: identity.username },
             iss: &self.issuer,
             aud: self.audience.as_deref(),
@@ -124,8 +129,9 @@ impl ClaimSet {
             attributes: &identity.attributes,
             jti: self.has_id.then(token_id).transpose().map_err(ClaimsError::Random)?,
             extra: &self.extra,
-        })
-        .map_err(ClaimsError::Json)
+        };
+        serde_json::to_writer(&mut payload, &claims).map_err(ClaimsError::Json)?;
+        Ok(payload)
     }
 
     /// The documented list is absent when it is empty. The map of the Auth-O-Tron 0.3 server is always present.

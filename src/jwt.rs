@@ -70,16 +70,19 @@ impl SigningKey {
         Ok(Self { keyed, header })
     }
 
-    /// Appends the signed token of `claims`, a JSON object in UTF-8, to `out`.
-    pub fn sign_into(&self, claims: &[u8], out: &mut String) {
+    /// `prefix`, and behind it the signed token of `claims`, a JSON object in UTF-8.
+    #[must_use]
+    pub fn sign(&self, prefix: &str, claims: &[u8]) -> String {
         let encoded_claims = claims.len().div_ceil(3).saturating_mul(4);
-        out.reserve(self.header.len().saturating_add(encoded_claims).saturating_add(FIXED_TOKEN_BYTES));
-        let start = out.len();
-        out.push_str(&self.header);
-        URL_SAFE_NO_PAD.encode_string(claims, out);
-        let mac = self.mac(out.as_bytes().get(start..).unwrap_or_default());
-        out.push('.');
-        URL_SAFE_NO_PAD.encode_string(mac, out);
+        let parts = [prefix.len(), self.header.len(), encoded_claims, FIXED_TOKEN_BYTES];
+        let mut value = String::with_capacity(parts.into_iter().fold(0, usize::saturating_add));
+        value.push_str(prefix);
+        value.push_str(&self.header);
+        URL_SAFE_NO_PAD.encode_string(claims, &mut value);
+        let mac = self.mac(value.as_bytes().get(prefix.len()..).unwrap_or_default());
+        value.push('.');
+        URL_SAFE_NO_PAD.encode_string(mac, &mut value);
+        value
     }
 
     /// HMAC-SHA-256 of the JWS signing input.
@@ -99,12 +102,6 @@ mod tests {
     use super::*;
 
     const SECRET: &[u8] = b"your-256-bit-secret-key-here-minimum-32-characters";
-
-    fn sign(key: &SigningKey, claims: &[u8]) -> String {
-        let mut token = String::new();
-        key.sign_into(claims, &mut token);
-        token
-    }
 
     /// RFC 7515, appendix A.1: its JOSE header has line breaks that ours never has, so the MAC is what compares.
     #[test]
@@ -165,7 +162,7 @@ mod tests {
             (Some("2026-11"), r#"{"typ":"JWT","alg":"HS256","kid":"2026-11"}"#),
             (Some("a\"b"), r#"{"typ":"JWT","alg":"HS256","kid":"a\"b"}"#),
         ] {
-            let token = sign(&SigningKey::new(SECRET, kid).unwrap(), b"{}");
+            let token = SigningKey::new(SECRET, kid).unwrap().sign("", b"{}");
             let header = URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap();
             assert_eq!(String::from_utf8(header).unwrap(), expected);
         }
@@ -196,11 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn signing_appends_and_signs_only_what_it_appended() {
+    fn the_prefix_stands_before_the_token_and_is_not_signed() {
         let key = SigningKey::new(SECRET, None).unwrap();
-        let mut value = String::from("Bearer ");
-        key.sign_into(b"{}", &mut value);
-        assert_eq!(value, format!("Bearer {}", sign(&key, b"{}")));
+        assert_eq!(key.sign("Bearer ", b"{}"), format!("Bearer {}", key.sign("", b"{}")));
     }
 
     #[test]

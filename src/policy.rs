@@ -232,10 +232,10 @@ impl Policy {
             };
             Rejection::new(Code::Internal, "token", flaw)
         })?;
-        let mut value = self.token.prefix.clone();
+        let prefix = &self.token.prefix;
         let (_, key) = self.keys.at(now);
-        key.sign_into(&payload, &mut value);
-        if value.len().saturating_sub(self.token.prefix.len()) > self.token.max_bytes {
+        let value = key.sign(prefix, &payload);
+        if value.len().saturating_sub(prefix.len()) > self.token.max_bytes {
             return Err(Rejection::malformed("token", "longer than token.max_bytes"));
         }
         Ok(value)

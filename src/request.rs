@@ -143,6 +143,9 @@ pub fn is_spelling_of(name: &[u8], own: &str) -> bool {
     name.len() == own.len() && name.iter().zip(own.bytes()).all(|(&a, b)| a == b || fold(a) == fold(b))
 }
 
+/// How many headers of ours a request with an identity usually has, at most.
+const USUAL_HITS: usize = 8;
+
 /// A header line of the request whose name is ours.
 #[derive(Clone, Copy, Debug)]
 struct Hit<'a> {
@@ -197,6 +200,10 @@ impl<'a> Request<'a> {
             Role::Proof { repeatable } => self.note_ambiguity(seen_before && !repeatable, is_alias),
             // A client may send what it likes here: it is replaced, or removed.
             Role::Token => {}
+        }
+        if self.hits.is_empty() {
+            // In one piece: most requests have a few, or none.
+            self.hits.reserve(USUAL_HITS);
         }
         self.hits.push(hit);
     }

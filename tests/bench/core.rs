@@ -181,11 +181,7 @@ fn claims() -> serde_json::Value {
 #[divan::bench]
 fn sign_ours(bencher: Bencher<'_, '_>) {
     let (key, claims) = (SigningKey::new(SECRET.as_bytes(), None).unwrap(), claims());
-    bencher.bench_local(|| {
-        let mut token = String::new();
-        key.sign_into(&serde_json::to_vec(black_box(&claims)).unwrap(), &mut token);
-        black_box(token)
-    });
+    bencher.bench_local(|| black_box(key.sign("", &serde_json::to_vec(black_box(&claims)).unwrap())));
 }
 
 #[divan::bench]
