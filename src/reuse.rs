@@ -140,6 +140,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         /// Whatever is kept: the bounds hold, and what comes out is what went in last under that key.
         #[test]
         fn bounded_and_exact(inserts in prop::collection::vec((0_u16..600, 1_usize..9000), 0..3000)) {

@@ -323,6 +323,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn the_first_rule_that_matches_is_the_references(
             rules in prop::collection::vec(reference(), 0..6),
