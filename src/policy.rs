@@ -184,7 +184,8 @@ impl Policy {
     /// The subject of the token that `request` gets, where filter state is to tell it.
     #[must_use]
     pub fn subject(&self, request: &Request<'_>) -> Option<String> {
-        self.identity.read_subject(request).ok().filter(|_| self.tells_filter_state).map(|subject| subject.to_string())
+        let subject = self.tells_filter_state.then(|| self.identity.read_subject(request))?;
+        subject.ok().map(|subject| subject.to_string())
     }
 
     /// Whether filter state is to tell what became of a request.
