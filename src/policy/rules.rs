@@ -141,27 +141,28 @@ pub fn is_ambiguous(path: &[u8]) -> bool {
     let mut segments = below_root.split(|&byte| byte == b'/').peekable();
     while let Some(segment) = segments.next() {
         let is_inner = segments.peek().is_some();
-        if matches!(segment, b"." | b"..") || (segment.is_empty() && is_inner) || is_ambiguous_segment(segment) {
+        if matches!(segment, b"." | b"..") || (segment.is_empty() && is_inner) {
             return true;
         }
     }
-    false
+    !is_plain(below_root)
 }
 
-fn is_ambiguous_segment(mut segment: &[u8]) -> bool {
-    let mut decoded = Vec::with_capacity(segment.len());
-    while let Some((&byte, rest)) = segment.split_first() {
+/// Whether the path has no character that means more to some servers, and no escape that could have been spared.
+fn is_plain(mut path: &[u8]) -> bool {
+    let mut decoded = Vec::with_capacity(path.len());
+    while let Some((&byte, rest)) = path.split_first() {
         let unescaped = match byte {
             b'%' => rest.split_first_chunk().and_then(|(digits, rest)| Some((unescape(*digits)?, rest))),
             b'\\' | b';' | b'#' | ..=b' ' | 0x7f.. => None,
             _ => Some((byte, rest)),
         };
-        let Some((byte, rest)) = unescaped else { return true };
+        let Some((byte, rest)) = unescaped else { return false };
         decoded.push(byte);
-        segment = rest;
+        path = rest;
     }
     // An overlong form of a byte is another byte to some servers.
-    str::from_utf8(&decoded).is_err()
+    str::from_utf8(&decoded).is_ok()
 }
 
 /// The byte of an escape that can only be written so. `None` is no escape, or one of a control character, or one of
