@@ -434,7 +434,7 @@ pub struct Preset {
     pub sends_empty: bool,
 }
 
-/// A product that sets one header, and knows neither realms nor scopes.
+/// What the presets of the products are written over: no headers at all.
 const PLAIN: Preset = Preset {
     username: &[],
     realm: &[],

@@ -7,7 +7,6 @@ mod host;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use host::{Action, HostError, LogLevel, MapType};
-
 use zeroize::Zeroizing;
 
 use crate::{

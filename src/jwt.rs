@@ -49,16 +49,24 @@ impl KeyRing {
 #[derive(Debug, PartialEq, Eq)]
 pub struct SecretTooShort;
 
+/// HMAC-SHA-256 with its key schedule run.
+///
+/// # Errors
+/// When the secret is shorter than [`MIN_SECRET_BYTES`].
+pub fn keyed(secret: &[u8]) -> Result<Hmac<Sha256>, SecretTooShort> {
+    if secret.len() < MIN_SECRET_BYTES {
+        return Err(SecretTooShort);
+    }
+    Hmac::new_from_slice(secret).map_err(|_| SecretTooShort)
+}
+
 impl SigningKey {
     /// Prepares a key from the raw bytes of `secret`.
     ///
     /// # Errors
     /// When the secret is shorter than [`MIN_SECRET_BYTES`].
     pub fn new(secret: &[u8], kid: Option<&str>) -> Result<Self, SecretTooShort> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(SecretTooShort);
-        }
-        let keyed = Hmac::new_from_slice(secret).map_err(|_| SecretTooShort)?;
+        let keyed = keyed(secret)?;
         let mut jose = String::from(r#"{"typ":"JWT","alg":"HS256""#);
         if let Some(kid) = kid {
             jose.push_str(r#","kid":"#);

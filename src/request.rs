@@ -251,9 +251,13 @@ impl<'a> Request<'a> {
         self.hits.iter().filter(move |hit| hit.id == id).map(|hit| hit.value)
     }
 
+    fn identity_hits(&self) -> impl Iterator<Item = &Hit<'a>> {
+        self.hits.iter().filter(|hit| hit.is_identity())
+    }
+
     /// The identity headers that are present, with their values, in the order of the request.
     pub fn identity(&self) -> impl Iterator<Item = (NameId, &'a [u8])> {
-        self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| (hit.id, hit.value))
+        self.identity_hits().map(|hit| (hit.id, hit.value))
     }
 
     /// A header as a dictionary, all its lines together (RFC 9651, section 4.2): `None` where it is none, or longer than
@@ -273,24 +277,22 @@ impl<'a> Request<'a> {
 
     /// The values of all identity headers, in the order of the request.
     pub fn identity_values(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.value)
+        self.identity_hits().map(|hit| hit.value)
     }
 
     /// Whether a field's combined value (RFC 9110, section 5.3), as signatures cover it, tells the identity to the byte:
     /// it has no blanks at the ends of a line, and a comma in one line reads as two lines.
     #[must_use]
     pub fn is_told_by_combined_values(&self) -> bool {
-        self.hits.iter().all(|hit| match hit.role {
-            Role::Identity { repeatable } => {
-                hit.value.trim_ascii().len() == hit.value.len() && !(repeatable && hit.value.contains(&b','))
-            }
-            Role::Proof { .. } | Role::Token => true,
+        self.identity_hits().all(|hit| {
+            let is_list = hit.role == Role::Identity { repeatable: true };
+            hit.value.trim_ascii().len() == hit.value.len() && !(is_list && hit.value.contains(&b','))
         })
     }
 
     /// The names of all identity headers, in the order of the request.
     pub fn identity_names(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.hits.iter().filter(|hit| hit.is_identity()).map(|hit| hit.name)
+        self.identity_hits().map(|hit| hit.name)
     }
 
     /// The values of any header, ours or foreign, in the order of the request.

@@ -197,11 +197,7 @@ fn compile_reuse(config: &Config) -> Result<Option<TokenCache>> {
 }
 
 fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: usize) -> Result<ClaimSet> {
-    check_text("jwt.iss", &jwt.iss, MAX_NAME_BYTES)?;
-    if let Some(aud) = &jwt.aud {
-        check_text("jwt.aud", aud, MAX_NAME_BYTES)?;
-    }
-    check_range("jwt.exp", jwt.exp, MAX_LIFETIME_SECONDS, "seconds")?;
+    check_jwt("jwt", Some(&jwt.iss), jwt.aud.as_deref(), Some(jwt.exp))?;
     if claims.aud && jwt.aud.is_none() {
         return Err(ConfigError::new("claims.aud", "found true, expected jwt.aud beside it"));
     }
@@ -214,6 +210,20 @@ fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: us
         has_id: claims.jti,
         extra: claims.extra,
     })
+}
+
+/// The fields that `jwt` and the overrides of rules share, where they are given.
+fn check_jwt(path: &str, iss: Option<&str>, aud: Option<&str>, exp: Option<i64>) -> Result<()> {
+    if let Some(iss) = iss {
+        check_text(&format!("{path}.iss"), iss, MAX_NAME_BYTES)?;
+    }
+    if let Some(aud) = aud {
+        check_text(&format!("{path}.aud"), aud, MAX_NAME_BYTES)?;
+    }
+    if let Some(exp) = exp {
+        check_range(&format!("{path}.exp"), exp, MAX_LIFETIME_SECONDS, "seconds")?;
+    }
+    Ok(())
 }
 
 fn check_extra(extra: &Map<String, Value>, max_token_bytes: usize) -> Result<()> {
@@ -260,21 +270,21 @@ fn compile_rules(rules: Vec<config::Rule>, claims: &ClaimSet, reuse: i64) -> Res
 }
 
 fn compile_override(path: &str, jwt: config::JwtOverride, claims: &ClaimSet, reuse: i64) -> Result<ClaimSet> {
+    check_jwt(path, jwt.iss.as_deref(), jwt.aud.as_deref(), jwt.exp)?;
     let mut claims = claims.clone();
     if let Some(iss) = jwt.iss {
-        check_text(&format!("{path}.iss"), &iss, MAX_NAME_BYTES)?;
         claims.issuer = iss;
     }
     if let Some(aud) = jwt.aud {
-        check_text(&format!("{path}.aud"), &aud, MAX_NAME_BYTES)?;
         // Tokens have an audience where `claims.aud` asks for it.
         claims.audience = claims.audience.map(|_| aud);
     }
     if let Some(exp) = jwt.exp {
-        let path = format!("{path}.exp");
-        check_range(&path, exp, MAX_LIFETIME_SECONDS, "seconds")?;
         if exp <= reuse {
-            return Err(ConfigError::new(path, format!("found {exp}, expected more seconds than token.reuse")));
+            return Err(ConfigError::new(
+                format!("{path}.exp"),
+                format!("found {exp}, expected more seconds than token.reuse"),
+            ));
         }
         claims.lifetime = exp;
     }

@@ -5,12 +5,12 @@
 
 use std::rc::Rc;
 
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sfv::{BareItem, Dictionary, FieldType, InnerList, KeyRef, ListEntry, ListSerializer, Parameters};
 use sha2::Sha256;
 
 use crate::{
-    jwt::{MIN_SECRET_BYTES, SecretTooShort},
+    jwt::{self, SecretTooShort},
     request::{NameId, Request},
 };
 
@@ -71,13 +71,9 @@ impl Key {
     /// Prepares a key.
     ///
     /// # Errors
-    /// When the secret is shorter than [`MIN_SECRET_BYTES`].
+    /// When the secret is shorter than [`jwt::MIN_SECRET_BYTES`].
     pub fn new(id: String, secret: &[u8]) -> Result<Self, SecretTooShort> {
-        if secret.len() < MIN_SECRET_BYTES {
-            return Err(SecretTooShort);
-        }
-        let keyed = Hmac::new_from_slice(secret).map_err(|_| SecretTooShort)?;
-        Ok(Self { id, keyed })
+        Ok(Self { id, keyed: jwt::keyed(secret)? })
     }
 
     /// The name that a signature's `keyid` calls it by.
