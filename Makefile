@@ -29,8 +29,8 @@ test: build ## every test: core, module, real Envoy
 	@$(FIND_ENVOY) && cargo test --locked
 
 bench: build $(OHA) ## what a request costs in Envoy, beside the alternatives
-	cargo build --locked --release --target-dir target/bench --target wasm32-wasip1 \
-		--manifest-path tests/bench/empty-sdk/Cargo.toml
+	for module in empty-sdk host-calls; do cargo build --locked --release --target-dir target/bench \
+		--target wasm32-wasip1 --manifest-path tests/bench/$$module/Cargo.toml || exit 1; done
 	cargo build --locked --release --target-dir target/bench --manifest-path tests/bench/token-service/Cargo.toml
 	@$(FIND_ENVOY) && python3 tests/bench/envoy.py "$$ENVOY_BIN" $(OHA) $(BENCH)
 

@@ -557,16 +557,21 @@ fn compile_signature(
     }
     let max_age_path = format!("{path}.max_age");
     check_range(&max_age_path, proof.max_age, MAX_SIGNATURE_AGE_SECONDS, "seconds")?;
-    let components = proof.components.iter().enumerate().map(|(index, name)| {
-        Component::parse(name).ok_or_else(|| {
+    for (index, name) in proof.components.iter().enumerate() {
+        if Component::parse(name).is_none() {
             let problem =
                 format!("found {name:?}, expected a header name in lower case or one of {DERIVED_COMPONENTS}");
-            ConfigError::new(format!("{path}.components[{index}]"), problem)
-        })
-    });
-    let components = components.collect::<Result<_>>()?;
+            return Err(ConfigError::new(format!("{path}.components[{index}]"), problem));
+        }
+    }
     let [input, signature] = FIELDS.map(|name| add_name(names, path, name, Role::Proof { repeatable: true }));
-    Ok(Signature { input: input?, signature: signature?, keys, max_age: proof.max_age, components })
+    Ok(Signature {
+        input: input?,
+        signature: signature?,
+        keys,
+        max_age: proof.max_age,
+        components: proof.components.clone(),
+    })
 }
 
 fn compile_mtls(path: &str, proof: config::Mtls) -> Result<Mtls> {

@@ -20,6 +20,8 @@ pub const MAX_SKEW_SECONDS: i64 = 5;
 pub const MAX_LABELS: usize = 4;
 /// The longest signature base, in bytes: twice what the identity headers may be.
 pub const MAX_BASE_BYTES: usize = 16_384;
+/// What most signature bases fit into, in bytes.
+const USUAL_BASE_BYTES: usize = 512;
 /// The longest that `signature` and `signature-input` may be, each, in bytes.
 pub const MAX_FIELD_BYTES: usize = 8192;
 /// The header fields of section 4.
@@ -36,8 +38,8 @@ pub struct Signature {
     pub keys: Vec<Key>,
     /// The longest time since `created`, in seconds.
     pub max_age: i64,
-    /// What a signature must cover beside the identity headers.
-    pub components: Vec<Component>,
+    /// The names of the components that a signature must cover beside the identity headers.
+    pub components: Vec<String>,
 }
 
 /// A key that the authenticator signs with. The secret itself is not kept.
@@ -47,10 +49,10 @@ pub struct Key {
 }
 
 /// A covered component without parameters (section 2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Component {
+#[derive(Clone, Copy, Debug)]
+pub enum Component<'a> {
     /// A header field, by its name in lower case (section 2.1).
-    Field(String),
+    Field(&'a str),
     /// `@method` (section 2.2.1).
     Method,
     /// `@target-uri` (section 2.2.2).
@@ -148,26 +150,26 @@ impl Signature {
     /// The signature base (section 2.5), if the input covers all that it must and nothing that is not understood.
     fn base(&self, input: &InnerList, request: &Request<'_>) -> Option<Vec<u8>> {
         let mut covered = Vec::with_capacity(input.items.len());
-        let mut base = Vec::new();
+        let mut base = Vec::with_capacity(USUAL_BASE_BYTES);
         for item in &input.items {
             let BareItem::String(name) = &item.bare_item else { return None };
-            let component = Component::parse(name.as_str()).filter(|_| item.params.is_empty())?;
-            if covered.contains(&component) {
+            let name = name.as_str();
+            let component = Component::parse(name).filter(|_| item.params.is_empty())?;
+            if covered.contains(&name) {
                 return None;
             }
             base.push(b'"');
-            base.extend(name.as_str().bytes());
+            base.extend(name.as_bytes());
             base.extend(b"\": ");
             component.write_value(request, &mut base)?;
             base.push(b'\n');
             if base.len() > MAX_BASE_BYTES {
                 return None;
             }
-            covered.push(component);
+            covered.push(name);
         }
-        let covers = |name: &[u8]| covered.iter().any(|component| component.is_field(name));
-        if !self.components.iter().all(|component| covered.contains(component)) || !request.identity_names().all(covers)
-        {
+        let covers = |name: &[u8]| covered.iter().any(|own| own.as_bytes() == name);
+        if !self.components.iter().all(|name| covers(name.as_bytes())) || !request.identity_names().all(covers) {
             return None;
         }
         base.extend(b"\"@signature-params\": ");
@@ -216,10 +218,10 @@ fn mac(entry: &ListEntry) -> Option<&[u8]> {
 
 // === impl Component ===
 
-impl Component {
+impl<'a> Component<'a> {
     /// Reads a component name. `None` is one that the filter does not support.
     #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
+    pub fn parse(name: &'a str) -> Option<Self> {
         Some(match name {
             "@method" => Self::Method,
             "@target-uri" => Self::TargetUri,
@@ -227,17 +229,13 @@ impl Component {
             "@scheme" => Self::Scheme,
             "@path" => Self::Path,
             "@query" => Self::Query,
-            _ if is_field_name(name) => Self::Field(name.to_owned()),
+            _ if is_field_name(name) => Self::Field(name),
             _ => return None,
         })
     }
 
-    fn is_field(&self, name: &[u8]) -> bool {
-        matches!(self, Self::Field(own) if own.as_bytes() == name)
-    }
-
     /// Appends the component's value. `None` where the request has none.
-    fn write_value(&self, request: &Request<'_>, base: &mut Vec<u8>) -> Option<()> {
+    fn write_value(self, request: &Request<'_>, base: &mut Vec<u8>) -> Option<()> {
         match self {
             Self::Field(name) => return write_field(request, name.as_bytes(), base),
             Self::Method => base.extend(request.pseudo_header(b":method")?),

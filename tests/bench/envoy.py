@@ -39,6 +39,7 @@ from sign import KEYID, signature_headers  # noqa: E402
 
 OURS = TOP / "target/wasm32-wasip1/release/auth_o_tron_envoy.wasm"
 EMPTY = TOP / "target/bench/wasm32-wasip1/release/empty_sdk.wasm"
+HOST_CALLS = TOP / "target/bench/wasm32-wasip1/release/host_calls.wasm"
 TOKEN_SERVICE = TOP / "target/bench/release/token-service"
 LUA = TOP / "tests/bench/hs256.lua"
 
@@ -199,6 +200,7 @@ GATEWAYS = {
     "none": ([], False),
     "none-users": ([], True),
     "empty": ([wasm(EMPTY)], False),
+    "host-calls": ([wasm(HOST_CALLS)], False),
     "native": ([native()], False),
     "ours": ([ours()], False),
     "ours-users": ([ours()], True),
@@ -240,6 +242,7 @@ MAIN = [
     Case("none-signature", "no filter, headers of a signature", "none", headers=SIGNED),
     Case("none-users", "no filter, each request another user", "none-users", users=True),
     Case("empty", "empty filter of the SDK", "empty", "none"),
+    Case("host-calls", "the host calls of a token, and nothing else", "host-calls", "none"),
     Case("native", "native header mutation, no token", "native", "none"),
     Case("reuse", "ours, same user (reuse: 0, the default)", "ours", "none"),
     Case("users", "ours, signing: each request another user", "ours-users", "none-users", users=True),
@@ -381,13 +384,13 @@ def check(case, gateway):
     path = f"/?user={user}" if case.users else "/"
     for headers, status in ((case.headers, case.status), (FORGED, 401)):
         found, body = get(gateway.port, path, {**headers, "x-echo": "1"})
-        issues = not case.gateway.startswith(("none", "empty", "native"))
+        issues = not case.gateway.startswith(("none", "empty", "host-calls", "native"))
         expect(found, status if issues else 200)
         if found != 200:
             continue
         seen = json.loads(body)
         if not issues:
-            expect(seen["x-auth-username"], None if case.gateway == "native" else user)
+            expect(seen["x-auth-username"], None if case.gateway in ("host-calls", "native") else user)
             continue
         claims = verify(seen.pop("authorization").removeprefix("Bearer "))
         expect("jti" in claims, case.gateway.endswith("jti") or case.gateway.startswith("rules"))
@@ -586,7 +589,10 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=0.6, help="of a burst, about")
     parser.add_argument("--limit", type=float, default=360, help="seconds after which no third round begins")
     parser.add_argument("--json", type=pathlib.Path, default=TOP / "target/bench.json")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if min(options.rounds, options.growth_rounds) < 2:
+        parser.error("the spread takes two rounds at least")
+    return options
 
 
 def main():
