@@ -1,4 +1,4 @@
-//! What a decision costs in the core, natively: `make bench`. Denying must not cost more than issuing.
+//! What a decision costs in the core, natively: `make bench-core`. Denying must not cost more than issuing.
 
 use std::cell::Cell;
 
@@ -89,15 +89,65 @@ fn policy(trust: &serde_json::Value) -> Policy {
     Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap()
 }
 
+fn pairs(headers: &Headers) -> Vec<Pair<'_>> {
+    headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+}
+
+/// What proves in the entries of [`proofs`] that ask the host.
+fn evidence(path: &[&str]) -> Option<Vec<u8>> {
+    match path {
+        ["connection", "mtls"] => Some(vec![1]),
+        ["connection", "uri_san_peer_certificate"] => Some(b"spiffe://example.com/authenticator".to_vec()),
+        ["filter_state", "auth_o_tron.peer"] => Some(b"10.1.2.3".to_vec()),
+        ["filter_state", "authenticated"] => Some(b"yes".to_vec()),
+        _ => None,
+    }
+}
+
+/// One entry of each kind.
+const PROOFS: [&str; 5] = ["shared_secret", "signature", "mtls", "peer", "filter_state"];
+
+/// An entry, and a request that it proves.
+fn proof(kind: &str) -> (serde_json::Value, Headers) {
+    match kind {
+        "shared_secret" => (shared_secret(), with(identity(), "x-auth-proof", SECRET)),
+        "signature" => (signature(), signed(1, true)),
+        "mtls" => (json!({"mtls": {"uri_sans": ["spiffe://example.com/authenticator"]}}), identity()),
+        "peer" => (json!({"peer": {"cidrs": ["10.0.0.0/8"]}}), identity()),
+        "filter_state" => (json!({"filter_state": {"key": "authenticated", "value": "yes"}}), identity()),
+        _ => unreachable!("{kind} is no kind of proof"),
+    }
+}
+
+/// What every request costs at least.
+#[divan::bench]
+fn scan(bencher: Bencher<'_, '_>) {
+    let (policy, headers) = (policy(&shared_secret()), with(identity(), "x-auth-proof", SECRET));
+    let pairs = pairs(&headers);
+    bencher.bench_local(|| black_box(Request::scan(policy.names(), black_box(&pairs))).has_identity());
+}
+
+#[divan::bench(args = PROOFS)]
+fn reuse(bencher: Bencher<'_, '_>, kind: &str) {
+    let (trust, headers) = proof(kind);
+    measure(bencher, &trust, &headers, End::Reused);
+}
+
+#[divan::bench(args = PROOFS)]
+fn issue(bencher: Bencher<'_, '_>, kind: &str) {
+    let (trust, headers) = proof(kind);
+    measure(bencher, &trust, &headers, End::Signed);
+}
+
 /// Measures a request, header lines to verdict, after checking that it ends as it should.
 fn measure(bencher: Bencher<'_, '_>, trust: &serde_json::Value, headers: &Headers, end: End) {
     let policy = policy(trust);
-    let pairs: Vec<Pair<'_>> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let pairs = pairs(headers);
     let seconds = Cell::new(0);
     let decide = |pairs| {
         // A token of another second is no token of this one, so it is signed anew.
         seconds.set(if matches!(end, End::Reused) { 0 } else { 1 - seconds.get() });
-        policy.decide(&Request::scan(policy.names(), pairs), &(), NOW + seconds.get())
+        policy.decide(&Request::scan(policy.names(), pairs), &evidence, NOW + seconds.get())
     };
     decide(&pairs);
     let is_right = match decide(&pairs) {
@@ -114,16 +164,6 @@ fn shared_secret() -> serde_json::Value {
 
 fn signature() -> serde_json::Value {
     json!({"signature": {"keys": [{"keyid": "gw-1", "secret": SECRET}]}})
-}
-
-#[divan::bench]
-fn shared_secret_issue(bencher: Bencher<'_, '_>) {
-    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET), End::Signed);
-}
-
-#[divan::bench]
-fn shared_secret_reuse(bencher: Bencher<'_, '_>) {
-    measure(bencher, &shared_secret(), &with(identity(), "x-auth-proof", SECRET), End::Reused);
 }
 
 #[divan::bench]
@@ -145,11 +185,6 @@ fn shared_secret_issue_most_roles(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn shared_secret_deny_one_role_more(bencher: Bencher<'_, '_>) {
     measure(bencher, &shared_secret(), &with_roles(MAX_LIST_ITEMS + 1), End::Denied);
-}
-
-#[divan::bench]
-fn signature_issue(bencher: Bencher<'_, '_>) {
-    measure(bencher, &signature(), &signed(1, true), End::Signed);
 }
 
 #[divan::bench]
