@@ -11,7 +11,7 @@ OHA := target/oha-$(OHA_VERSION)/bin/oha
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain
+.PHONY: help demo run build test manifests bench bench-core cost fuzz ci format lint doc tools toolchain
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +27,9 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_e
 
 test: build ## every test: core, module, real Envoy
 	@$(FIND_ENVOY) && cargo test --locked
+
+manifests: toolchain ## the fields of the manifests for Istio and Envoy Gateway, by the resources' types
+	cargo test --locked --manifest-path tests/manifests/Cargo.toml --target-dir target/manifests
 
 bench: build $(OHA) ## what a request costs in Envoy, beside the alternatives
 	for module in empty-sdk host-calls; do cargo build --locked --release --target-dir target/bench \
@@ -53,7 +56,7 @@ fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 			-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
 	done
 
-ci: format lint doc test ## what .ci/run calls
+ci: format lint doc test manifests ## what .ci/run calls
 
 format: toolchain ## check the format
 	cargo fmt --check

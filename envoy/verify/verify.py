@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""A service's side in Python, with PyJWT: `pip install PyJWT`. Prints the claims of the `Authorization` on stdin."""
+
+import os
+import sys
+
+import jwt
+
+
+def verify(authorization):
+    """The claims of a token of the filter. Any other raises jwt.InvalidTokenError: answer 401."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer":
+        raise jwt.InvalidTokenError("found no bearer token")
+    return jwt.decode(
+        token,
+        os.environ["AUTH_O_TRON_SECRET"],
+        # Never those that the token itself names.
+        algorithms=["HS256"],
+        issuer="auth-o-tron.example.com",
+        # With `claims.aud`, also: audience="my-application"
+        options={"require": ["exp", "iss", "sub"]},
+    )
+
+
+if __name__ == "__main__":
+    try:
+        print(verify(sys.stdin.read().strip()))
+    except jwt.InvalidTokenError as error:
+        sys.exit(f"401: {error}")

@@ -1,0 +1,49 @@
+//! No YAML under `envoy/` is without a test that runs it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The YAML, and the file under `tests/` that runs it.
+const EXECUTED: &[(&str, &str)] = &[
+    ("ecds.yaml", "lifecycle.rs"),
+    ("ecds/auth_o_tron.yaml", "lifecycle.rs"),
+    // Nearly all tests start from it; `make demo` is one of envoy_config.rs.
+    ("envoy.yaml", "support/mod.rs"),
+    ("gateway/gateway.yaml", "gateway.rs"),
+    ("in-chain.yaml", "trust.rs"),
+    ("istio/gateway.yaml", "istio.rs"),
+    ("istio/request-authentication.yaml", "istio.rs"),
+    ("istio/secret-env.yaml", "istio.rs"),
+    ("istio/traffic-extension.yaml", "istio.rs"),
+    ("istio/wasm-plugin.yaml", "istio.rs"),
+    ("mtls.yaml", "trust.rs"),
+    ("peer.yaml", "trust.rs"),
+    ("signature.yaml", "trust.rs"),
+    ("verify/jwt_authn.yaml", "verify.rs"),
+];
+
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn every_yaml_is_run_by_a_test_that_names_it() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let executed: BTreeMap<_, _> = EXECUTED.iter().copied().collect();
+    let shipped = files(&top.join("envoy"));
+    let is_yaml = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    let shipped: Vec<_> =
+        shipped.iter().filter(is_yaml).map(|path| path.strip_prefix(top.join("envoy")).unwrap()).collect();
+    for path in &shipped {
+        let path = path.to_str().unwrap();
+        let test =
+            executed.get(path).unwrap_or_else(|| panic!("envoy/{path}: found no test that runs it, see {}", file!()));
+        let source = fs::read_to_string(top.join("tests").join(test)).unwrap();
+        assert!(source.contains(path), "envoy/{path}: tests/{test} does not name it");
+    }
+    assert_eq!(shipped.len(), executed.len(), "a file of the list is no longer there");
+}

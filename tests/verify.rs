@@ -1,0 +1,184 @@
+//! The services' side under `envoy/verify`: each takes a token that the core has issued, and refuses every bad one.
+
+mod support;
+
+use std::{
+    io::Write,
+    process::{Command, Stdio},
+    sync::OnceLock,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use auth_o_tron_envoy::{
+    policy::{Policy, Verdict},
+    request::Request,
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use support::{Envoy, SIGNING_SECRET, Upstream};
+
+/// The pinned wheel of PyJWT: name, version, SHA-256.
+const PYJWT: [&str; 3] = ["pyjwt", "2.15.1", "42d59d631f7768a1028a64c7ff581a9bf7519804daf91fc5b6c56e30eec5e193"];
+
+// === tokens ===
+
+/// What the core issues with these changes to its `jwt` section, `age` seconds ago.
+fn issued(jwt: &Value, age: i64) -> String {
+    let mut configuration = json!({
+        "jwt": {"iss": "auth-o-tron.example.com", "exp": 3600, "secret": SIGNING_SECRET},
+        "trust": [{"shared_secret": {"header": "x-auth-proof", "secret": "proof"}}],
+    });
+    configuration["jwt"].as_object_mut().unwrap().extend(jwt.as_object().unwrap().clone());
+    let policy = Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
+    let headers = [("x-auth-username", "alice"), ("x-auth-realm", "internal"), ("x-auth-proof", "proof")];
+    let pairs = headers.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    match policy.decide(&Request::scan(policy.names(), &pairs), &(), now() - age) {
+        Verdict::Issue { value, .. } => value.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn now() -> i64 {
+    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+}
+
+/// A token of the right secret, of another algorithm or with other claims.
+fn signed(algorithm: Algorithm, exp: Option<i64>) -> String {
+    let mut claims = json!({"iss": "auth-o-tron.example.com", "sub": "internal-alice", "iat": now(), "exp": exp});
+    claims.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    let key = EncodingKey::from_secret(SIGNING_SECRET.as_bytes());
+    format!("Bearer {}", jsonwebtoken::encode(&Header::new(algorithm), &claims, &key).unwrap())
+}
+
+fn bad() -> Vec<(&'static str, String)> {
+    let good = issued(&json!({}), 0);
+    let (payload, signature) = good.split_once('.').unwrap().1.split_once('.').unwrap();
+    let header = |algorithm: &str| URL_SAFE_NO_PAD.encode(json!({"typ": "JWT", "alg": algorithm}).to_string());
+    vec![
+        ("expired", issued(&json!({}), 7200)),
+        ("no expiry", signed(Algorithm::HS256, None)),
+        ("another issuer", issued(&json!({"iss": "other.example.com"}), 0)),
+        ("another secret", issued(&json!({"secret": "a secret of somebody else, long enough for HS256"}), 0)),
+        ("another algorithm", signed(Algorithm::HS512, Some(now() + 60))),
+        ("algorithm none", format!("Bearer {}.{payload}.", header("none"))),
+        ("algorithm none, signature kept", format!("Bearer {}.{payload}.{signature}", header("none"))),
+        ("algorithm changed in the header", format!("Bearer {}.{payload}.{signature}", header("RS256"))),
+        ("cut signature", good[..good.len() - 4].to_owned()),
+        ("no signature", good[..good.len() - signature.len()].to_owned()),
+        ("no bearer", good.replacen("Bearer", "Basic", 1)),
+        ("no token", "Bearer ".to_owned()),
+    ]
+}
+
+/// `verify` takes `Authorization`, and tells what it took or why it did not.
+fn check(verify: impl Fn(&str) -> Result<String, String>) {
+    let taken = verify(&issued(&json!({}), 0)).expect("the good token");
+    assert!(taken.contains("internal-alice"), "{taken}");
+    // The control of those that are signed here.
+    verify(&signed(Algorithm::HS256, Some(now() + 60))).expect("a token made here");
+    for (name, authorization) in bad() {
+        let error = verify(&authorization).expect_err(name);
+        assert!(error.starts_with("401"), "{name}: {error}");
+    }
+}
+
+// === programs ===
+
+/// Gives a program the `Authorization` on its stdin.
+fn run(command: &mut Command, authorization: &str) -> Result<String, String> {
+    let command = command.env("AUTH_O_TRON_SECRET", SIGNING_SECRET).stdin(Stdio::piped());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    child.stdin.take().unwrap().write_all(authorization.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
+
+#[test]
+fn python() {
+    let fetch = Command::new("python3").arg(support::top().join("tests/support/fetch_wheel.py")).args(PYJWT).output();
+    let fetch = fetch.expect("python3 runs fetch_wheel.py");
+    assert!(fetch.status.success(), "{}", String::from_utf8_lossy(&fetch.stderr));
+    let wheel = String::from_utf8(fetch.stdout).unwrap();
+    check(|authorization| {
+        let mut python = Command::new("python3");
+        python.env("PYTHONPATH", wheel.trim()).arg(support::top().join("envoy/verify/verify.py"));
+        run(&mut python, authorization)
+    });
+}
+
+#[test]
+fn rust() {
+    let build = Command::new(env!("CARGO"))
+        .current_dir(support::top())
+        .args(["build", "--quiet", "--locked", "--example", "verify", "--message-format", "json"])
+        .output()
+        .unwrap();
+    assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
+    let artifacts = String::from_utf8(build.stdout).unwrap();
+    let program = artifacts.lines().find_map(|line| {
+        let message: Value = serde_json::from_str(line).unwrap();
+        message["executable"].as_str().map(str::to_owned)
+    });
+    let program = program.expect("cargo names the program");
+    check(|authorization| run(&mut Command::new(&program), authorization));
+}
+
+// === Envoy ===
+
+const JWT_AUTHN: &str = "envoy/verify/jwt_authn.yaml";
+
+/// What the comment in the YAML says to put into the environment.
+fn jwks() -> &'static str {
+    static JWKS: OnceLock<String> = OnceLock::new();
+    JWKS.get_or_init(|| {
+        let yaml = std::fs::read_to_string(support::top().join(JWT_AUTHN)).unwrap();
+        let lines = yaml.lines().filter_map(|line| line.trim().strip_prefix("#   "));
+        let script: Vec<_> = lines.filter(|line| line.starts_with("k=") || line.starts_with("export ")).collect();
+        assert_eq!(script.len(), 2);
+        let script = format!("{}\nprintf %s \"$AUTH_O_TRON_JWKS\"", script.join("\n"));
+        run(Command::new("bash").args(["-c", &script]), "").unwrap()
+    })
+}
+
+#[test]
+fn envoy() {
+    let upstream = Upstream::start();
+    let yaml = std::fs::read_to_string(support::top().join(JWT_AUTHN)).unwrap();
+    let mut bootstrap: Value = serde_yaml_ng::from_str(&yaml).unwrap();
+    support::on_free_ports(&mut bootstrap, upstream.port);
+    let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let jwks_source = &mut manager["http_filters"][0]["typed_config"]["providers"]["auth_o_tron"]["local_jwks"];
+    assert_eq!(*jwks_source, json!({"environment_variable": "AUTH_O_TRON_JWKS"}));
+    *jwks_source = json!({"inline_string": jwks()});
+    let envoy = Envoy::start(&bootstrap);
+    check(|authorization| {
+        let request = format!("GET / HTTP/1.1\r\nhost: test\r\nx-case: a\r\nauthorization: {authorization}\r\n\r\n");
+        let reply = support::send(envoy.port("service"), request.as_bytes()).expect("a reply");
+        let arrived = upstream.take("a");
+        if reply.status != 200 {
+            assert!(arrived.is_none(), "{arrived:?}");
+            return Err(format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body)));
+        }
+        // The service gets the token that was sent.
+        let token = arrived.expect("it arrived").value("authorization").expect("a token");
+        assert_eq!(token, authorization);
+        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
+        Ok(String::from_utf8(payload).unwrap())
+    });
+}
+
+/// As it is shipped: with the key in the environment Envoy takes the file, without it does not.
+#[test]
+fn envoy_reads_the_key_from_its_environment() {
+    let validate = |jwks: Option<&str>| {
+        let mut envoy = Command::new(support::envoy_bin());
+        envoy.current_dir(support::top()).args(["--mode", "validate", "-c", JWT_AUTHN]);
+        envoy.env_remove("AUTH_O_TRON_JWKS").envs(jwks.map(|jwks| ("AUTH_O_TRON_JWKS", jwks)));
+        run(&mut envoy, "")
+    };
+    validate(Some(jwks())).unwrap();
+    let error = validate(None).unwrap_err();
+    assert!(error.contains("AUTH_O_TRON_JWKS"), "{error}");
+}
