@@ -18,7 +18,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use support::{Envoy, SIGNING_SECRET, Upstream};
 
-/// The pinned wheel of PyJWT: name, version, SHA-256.
+/// The pinned wheel of `PyJWT`: name, version, SHA-256.
 const PYJWT: [&str; 3] = ["pyjwt", "2.15.1", "42d59d631f7768a1028a64c7ff581a9bf7519804daf91fc5b6c56e30eec5e193"];
 
 // === tokens ===

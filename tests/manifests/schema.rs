@@ -2,7 +2,7 @@
 //! does not have, a value of the wrong type and an unknown name of a value are errors.
 //!
 //! Istio's types are those of `istio-api-rs`, Kubernetes' and the Gateway API's those of `k8s-openapi` and
-//! `gateway-api`. No package has Envoy Gateway's own kinds and Istio's TrafficExtension: for them the types are below,
+//! `gateway-api`. No package has Envoy Gateway's own kinds and Istio's `TrafficExtension`: for them the types are below,
 //! as their documentation describes the fields that the manifests use.
 
 #![cfg(test)]
@@ -138,7 +138,7 @@ struct EnvoyContainer {
     env: Vec<EnvVar>,
 }
 
-/// A TrafficExtension is a WasmPlugin whose fields about the module are under `wasm`.
+/// A `TrafficExtension` is a `WasmPlugin` whose fields about the module are under `wasm`.
 fn wasm_plugin(traffic_extension: &Value) -> Result<Value, String> {
     let mut spec = traffic_extension.as_object().cloned().unwrap_or_default();
     let Some(Value::Object(wasm)) = spec.remove("wasm") else { return Err("found no `wasm`".to_owned()) };

@@ -1,6 +1,6 @@
 //! Kubernetes manifests, and what Envoy gets of them from istiod and from Envoy Gateway.
 //!
-//! istiod: `pilot/pkg/model/extensions.go` and its successor for TrafficExtension, `pilot/pkg/security/authn`,
+//! istiod: `pilot/pkg/model/extensions.go` and its successor for `TrafficExtension`, `pilot/pkg/security/authn`,
 //! `pilot/pkg/security/authz`. Envoy Gateway: `internal/xds/translator/wasm.go`. Both fetch the module themselves, and
 //! hand it to Envoy as a file or by HTTP: here it is the built one.
 
@@ -22,7 +22,7 @@ pub fn of_kind(file: &str, kind: &str) -> Value {
     documents(file).into_iter().find(|document| document["kind"] == kind).expect(kind)
 }
 
-/// The Wasm filter of a WasmPlugin, a TrafficExtension or an EnvoyExtensionPolicy.
+/// The Wasm filter of a `WasmPlugin`, a `TrafficExtension` or an `EnvoyExtensionPolicy`.
 pub fn wasm_filter(manifest: &Value) -> Value {
     let spec = &manifest["spec"];
     let name = format!("{}.{}", text(&manifest["metadata"]["namespace"]), text(&manifest["metadata"]["name"]));
@@ -112,7 +112,7 @@ pub fn secret_variables(container: &Value) -> BTreeSet<&str> {
     variables.collect()
 }
 
-/// The filters of Istio for a RequestAuthentication of one rule and an AuthorizationPolicy of request principals: the
+/// The filters of Istio for a `RequestAuthentication` of one rule and an `AuthorizationPolicy` of request principals: the
 /// subset that the manifest uses.
 pub fn jwt_authn_and_rbac(authentication: &Value, authorization: &Value) -> [Value; 2] {
     let [rule] = &authentication["spec"]["jwtRules"].as_array().unwrap()[..] else { panic!("expected one rule") };
