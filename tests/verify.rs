@@ -3,6 +3,7 @@
 mod support;
 
 use std::{
+    env,
     io::Write,
     process::{Command, Stdio},
     sync::OnceLock,
@@ -85,11 +86,22 @@ fn check(verify: impl Fn(&str) -> Result<String, String>) {
 
 // === programs ===
 
-/// Gives a program the `Authorization` on its stdin.
-fn run(command: &mut Command, authorization: &str) -> Result<String, String> {
-    let command = command.env("AUTH_O_TRON_SECRET", SIGNING_SECRET).stdin(Stdio::piped());
+/// As [`check`], for a program that takes the `Authorization` on its stdin.
+fn check_program(program: impl Fn() -> Command) {
+    check(|authorization| run(&mut program(), SIGNING_SECRET, authorization));
+    // Where the secret is not set, what is signed with nothing is not taken either.
+    let key = EncodingKey::from_secret(b"");
+    let claims = json!({"iss": "auth-o-tron.example.com", "sub": "root", "iat": now(), "exp": now() + 60});
+    let signed_with_nothing = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).unwrap();
+    let error = run(&mut program(), "", &format!("Bearer {signed_with_nothing}")).unwrap_err();
+    assert_eq!(error.trim(), "AUTH_O_TRON_SECRET: missing, or shorter than 32 bytes");
+}
+
+fn run(command: &mut Command, secret: &str, authorization: &str) -> Result<String, String> {
+    let command = command.env("AUTH_O_TRON_SECRET", secret).stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-    child.stdin.take().unwrap().write_all(authorization.as_bytes()).unwrap();
+    // One that stops before it reads makes this an error.
+    let _ = child.stdin.take().unwrap().write_all(authorization.as_bytes());
     let output = child.wait_with_output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
@@ -101,20 +113,24 @@ fn python() {
     let fetch = fetch.expect("python3 runs fetch_wheel.py");
     assert!(fetch.status.success(), "{}", String::from_utf8_lossy(&fetch.stderr));
     let wheel = String::from_utf8(fetch.stdout).unwrap();
-    check(|authorization| {
+    check_program(|| {
         let mut python = Command::new("python3");
         python.env("PYTHONPATH", wheel.trim()).arg(support::top().join("envoy/verify/verify.py"));
-        run(&mut python, authorization)
+        python
     });
 }
 
 #[test]
 fn rust() {
-    let build = Command::new(env!("CARGO"))
-        .current_dir(support::top())
-        .args(["build", "--quiet", "--locked", "--example", "verify", "--message-format", "json"])
-        .output()
-        .unwrap();
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--quiet", "--locked", "--example", "verify", "--message-format", "json"]);
+    // What this test's own cargo says of this package would make it build again what depends on such variables.
+    for (name, _) in env::vars_os() {
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|own| name.to_string_lossy().starts_with(own)) {
+            build.env_remove(name);
+        }
+    }
+    let build = build.current_dir(support::top()).output().unwrap();
     assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
     let artifacts = String::from_utf8(build.stdout).unwrap();
     let program = artifacts.lines().find_map(|line| {
@@ -122,7 +138,7 @@ fn rust() {
         message["executable"].as_str().map(str::to_owned)
     });
     let program = program.expect("cargo names the program");
-    check(|authorization| run(&mut Command::new(&program), authorization));
+    check_program(|| Command::new(&program));
 }
 
 // === Envoy ===
@@ -138,7 +154,7 @@ fn jwks() -> &'static str {
         let script: Vec<_> = lines.filter(|line| line.starts_with("k=") || line.starts_with("export ")).collect();
         assert_eq!(script.len(), 2);
         let script = format!("{}\nprintf %s \"$AUTH_O_TRON_JWKS\"", script.join("\n"));
-        run(Command::new("bash").args(["-c", &script]), "").unwrap()
+        run(Command::new("bash").args(["-c", &script]), SIGNING_SECRET, "").unwrap()
     })
 }
 
@@ -176,7 +192,7 @@ fn envoy_reads_the_key_from_its_environment() {
         let mut envoy = Command::new(support::envoy_bin());
         envoy.current_dir(support::top()).args(["--mode", "validate", "-c", JWT_AUTHN]);
         envoy.env_remove("AUTH_O_TRON_JWKS").envs(jwks.map(|jwks| ("AUTH_O_TRON_JWKS", jwks)));
-        run(&mut envoy, "")
+        run(&mut envoy, SIGNING_SECRET, "")
     };
     validate(Some(jwks())).unwrap();
     let error = validate(None).unwrap_err();

@@ -11,15 +11,17 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
+var secret = []byte(os.Getenv("AUTH_O_TRON_SECRET"))
+
 // verify returns the claims of a token of the filter. Any other is an error: answer 401.
 func verify(authorization string) (jwt.MapClaims, error) {
 	scheme, token, _ := strings.Cut(authorization, " ")
 	if !strings.EqualFold(scheme, "bearer") {
 		return nil, errors.New("found no bearer token")
 	}
-	secret := func(*jwt.Token) (any, error) { return []byte(os.Getenv("AUTH_O_TRON_SECRET")), nil }
+	key := func(*jwt.Token) (any, error) { return secret, nil }
 	claims := jwt.MapClaims{}
-	_, err := jwt.ParseWithClaims(token, claims, secret,
+	_, err := jwt.ParseWithClaims(token, claims, key,
 		// Never the algorithm that the token itself names.
 		jwt.WithValidMethods([]string{"HS256"}),
 		jwt.WithIssuer("auth-o-tron.example.com"),
@@ -29,6 +31,10 @@ func verify(authorization string) (jwt.MapClaims, error) {
 }
 
 func main() {
+	if len(secret) < 32 {
+		fmt.Fprintln(os.Stderr, "AUTH_O_TRON_SECRET: missing, or shorter than 32 bytes")
+		os.Exit(1)
+	}
 	authorization, err := io.ReadAll(os.Stdin)
 	if err == nil {
 		var claims jwt.MapClaims

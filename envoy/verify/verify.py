@@ -6,6 +6,10 @@ import sys
 
 import jwt
 
+SECRET = os.environ.get("AUTH_O_TRON_SECRET", "")
+if len(SECRET.encode()) < 32:
+    sys.exit("AUTH_O_TRON_SECRET: missing, or shorter than 32 bytes")
+
 
 def verify(authorization):
     """The claims of a token of the filter. Any other raises jwt.InvalidTokenError: answer 401."""
@@ -14,7 +18,7 @@ def verify(authorization):
         raise jwt.InvalidTokenError("found no bearer token")
     return jwt.decode(
         token,
-        os.environ["AUTH_O_TRON_SECRET"],
+        SECRET,
         # Never those that the token itself names.
         algorithms=["HS256"],
         issuer="auth-o-tron.example.com",

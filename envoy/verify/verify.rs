@@ -23,7 +23,11 @@ fn verify(authorization: &str, secret: &str) -> Result<Value> {
 }
 
 fn main() -> ExitCode {
-    let secret = env::var("AUTH_O_TRON_SECRET").expect("AUTH_O_TRON_SECRET is set");
+    let secret = env::var("AUTH_O_TRON_SECRET").unwrap_or_default();
+    if secret.len() < 32 {
+        eprintln!("AUTH_O_TRON_SECRET: missing, or shorter than 32 bytes");
+        return ExitCode::FAILURE;
+    }
     let authorization = io::read_to_string(io::stdin()).expect("stdin is text");
     match verify(authorization.trim(), &secret) {
         Ok(claims) => println!("{claims}"),
