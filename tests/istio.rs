@@ -92,7 +92,9 @@ fn service_filters() -> [Value; 2] {
 #[test]
 fn the_authenticator_gets_a_token_for_its_users_and_nobody_else_does() {
     for (file, kind) in PLUGINS {
-        let mesh = Mesh::start(&[wasm_filter(&of_kind(file, kind))]);
+        let filter = wasm_filter(&of_kind(file, kind));
+        assert_eq!(filter["typed_config"]["config"]["failure_policy"], "FAIL_RELOAD");
+        let mesh = Mesh::start(&[filter]);
         let (reply, arrived) = mesh.send(SPIFFE, ALICE);
         assert_eq!(reply.status, 200, "{kind}: {reply:?}");
         let arrived = arrived.expect("it arrived");
@@ -103,7 +105,10 @@ fn the_authenticator_gets_a_token_for_its_users_and_nobody_else_does() {
         let (reply, arrived) = mesh.send("spiffe://cluster.local/ns/shop/sa/orders", ALICE);
         check_denied(Code::IdentityUntrusted, &reply);
         assert!(arrived.is_none(), "{kind}: {arrived:?}");
-        let plain = support::send(mesh.envoy.port("gateway"), &request(ALICE));
+        let port = mesh.envoy.port("gateway");
+        let anonymous = mesh.authority.send(port, None, &request(ALICE));
+        assert!(anonymous.is_none(), "{kind}: no certificate: {anonymous:?}");
+        let plain = support::send(port, &request(ALICE));
         assert!(plain.is_none(), "{kind}: no TLS at all: {plain:?}");
     }
 }
