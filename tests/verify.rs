@@ -154,7 +154,7 @@ fn jwks() -> &'static str {
         let script: Vec<_> = lines.filter(|line| line.starts_with("k=") || line.starts_with("export ")).collect();
         assert_eq!(script.len(), 2);
         let script = format!("{}\nprintf %s \"$AUTH_O_TRON_JWKS\"", script.join("\n"));
-        run(Command::new("bash").args(["-c", &script]), SIGNING_SECRET, "").unwrap()
+        run(Command::new("sh").args(["-c", &script]), SIGNING_SECRET, "").unwrap()
     })
 }
 

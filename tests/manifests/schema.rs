@@ -2,8 +2,8 @@
 //! does not have, a value of the wrong type and an unknown name of a value are errors.
 //!
 //! Istio's types are those of `istio-api-rs`, Kubernetes' and the Gateway API's those of `k8s-openapi` and
-//! `gateway-api`. No package has Envoy Gateway's own kinds and Istio's `TrafficExtension`: for them the types are below,
-//! as their documentation describes the fields that the manifests use.
+//! `gateway-api`. No package has Envoy Gateway's own kinds and Istio's `TrafficExtension`: for them the types are below, as
+//! their documentation describes the fields that the manifests use.
 
 #![cfg(test)]
 

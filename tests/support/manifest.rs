@@ -35,57 +35,43 @@ pub fn wasm_filter(manifest: &Value) -> Value {
 }
 
 fn istio_filter(name: &str, wasm: &Value) -> Value {
-    let failure_policy = match wasm["failStrategy"].as_str() {
-        Some("FAIL_RELOAD") => "FAIL_RELOAD",
-        Some("FAIL_OPEN") => "FAIL_OPEN",
-        _ => "FAIL_CLOSED",
+    let variables = wasm["vmConfig"]["env"].as_array().unwrap().iter().filter(|variable| !is_from_host(variable));
+    let values: Map<_, _> = variables.map(|it| (text(&it["name"]).to_owned(), it["value"].clone())).collect();
+    let mut filter = filter(name, &wasm["pluginName"], &wasm["pluginConfig"], &host_variables(wasm));
+    let config = &mut filter["typed_config"]["config"];
+    config["vm_config"]["environment_variables"]["key_values"] = json!(values);
+    config["failure_policy"] = match wasm["failStrategy"].as_str() {
+        None | Some("FAIL_CLOSE") => json!("FAIL_CLOSED"),
+        Some(policy) => json!(policy),
     };
-    let mut values = Map::new();
-    for variable in wasm["vmConfig"]["env"].as_array().unwrap().iter().filter(|variable| !is_from_host(variable)) {
-        values.insert(text(&variable["name"]).to_owned(), variable["value"].clone());
-    }
-    filter(
-        name,
-        &wasm["pluginName"],
-        &json!({"failure_policy": failure_policy}),
-        &wasm["pluginConfig"],
-        &json!({
-            "host_env_keys": host_variables(wasm), "key_values": values,
-        }),
-    )
+    filter
 }
 
 fn envoy_gateway_filter(wasm: &Value) -> Value {
-    let fail_open = json!({"fail_open": wasm["failOpen"].as_bool().unwrap_or_default()});
-    filter(
-        text(&wasm["name"]),
-        &wasm["rootID"],
-        &fail_open,
-        &wasm["config"],
-        &json!({
-            "host_env_keys": host_variables(wasm),
-        }),
-    )
+    let name = text(&wasm["name"]);
+    let mut filter = filter(name, &wasm["rootID"], &wasm["config"], &host_variables(wasm));
+    let config = &mut filter["typed_config"]["config"];
+    config["vm_config"]["vm_id"] = json!(name);
+    config["fail_open"] = json!(wasm["failOpen"] == true);
+    filter
 }
 
-fn filter(name: &str, root_id: &Value, failure: &Value, configuration: &Value, environment: &Value) -> Value {
-    let mut config = json!({
-        "name": name,
-        "root_id": root_id,
-        "vm_config": {
-            "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": support::module()}},
-            "environment_variables": environment,
-        },
-        "configuration": {
-            "@type": "type.googleapis.com/google.protobuf.StringValue",
-            "value": configuration.to_string(),
-        },
-    });
-    config.as_object_mut().unwrap().extend(failure.as_object().unwrap().clone());
+fn filter(name: &str, root_id: &Value, configuration: &Value, host_variables: &BTreeSet<&str>) -> Value {
     json!({"name": name, "typed_config": {
         "@type": "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm",
-        "config": config,
+        "config": {
+            "name": name,
+            "root_id": root_id,
+            "vm_config": {
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"filename": support::module()}},
+                "environment_variables": {"host_env_keys": host_variables},
+            },
+            "configuration": {
+                "@type": "type.googleapis.com/google.protobuf.StringValue",
+                "value": configuration.to_string(),
+            },
+        },
     }})
 }
 
@@ -112,8 +98,8 @@ pub fn secret_variables(container: &Value) -> BTreeSet<&str> {
     variables.collect()
 }
 
-/// The filters of Istio for a `RequestAuthentication` of one rule and an `AuthorizationPolicy` of request principals: the
-/// subset that the manifest uses.
+/// The filters of Istio for a `RequestAuthentication` of one rule and an `AuthorizationPolicy` of request principals:
+/// the subset that the manifest uses.
 pub fn jwt_authn_and_rbac(authentication: &Value, authorization: &Value) -> [Value; 2] {
     let [rule] = &authentication["spec"]["jwtRules"].as_array().unwrap()[..] else { panic!("expected one rule") };
     let jwt_authn = json!({
