@@ -2,8 +2,8 @@
 //! does not have, a value of the wrong type and an unknown name of a value are errors.
 //!
 //! Istio's types are those of `istio-api-rs`, Kubernetes' and the Gateway API's those of `k8s-openapi` and
-//! `gateway-api`. No package has Envoy Gateway's own kinds and Istio's `TrafficExtension`: for them the types are below, as
-//! their documentation describes the fields that the manifests use.
+//! `gateway-api`. No package has Envoy Gateway's own kinds and Istio's `TrafficExtension`: their types are below, as
+//! the documentation describes the fields that the manifests use.
 
 #![cfg(test)]
 
@@ -35,6 +35,9 @@ struct Document {
     metadata: ObjectMeta,
     spec: Map<String, Value>,
 }
+
+/// `spec.template.spec.containers`, and nothing else.
+type Patch = BTreeMap<String, BTreeMap<String, BTreeMap<String, BTreeMap<String, Vec<Container>>>>>;
 
 // === kinds that no package has ===
 
@@ -159,13 +162,9 @@ fn wasm_plugin(traffic_extension: &Value) -> Result<Value, String> {
 fn check(manifest: &Value) -> Result<(), String> {
     // The only manifest that is no resource: a patch of a Deployment.
     if manifest.get("kind").is_none() {
-        return read::<BTreeMap<String, BTreeMap<String, BTreeMap<String, BTreeMap<String, Vec<Container>>>>>>(
-            manifest,
-        )
-        .and_then(|_| match manifest.pointer("/spec/template/spec/containers/0/name") {
-            Some(name) if name == "istio-proxy" => Ok(()),
-            other => Err(format!("found {other:?}, expected the container istio-proxy")),
-        });
+        read::<Patch>(manifest)?;
+        let container = &manifest["spec"]["template"]["spec"]["containers"][0]["name"];
+        return if container == "istio-proxy" { Ok(()) } else { Err(format!("found the container {container}")) };
     }
     read::<Document>(manifest)?;
     let spec = &manifest["spec"];
