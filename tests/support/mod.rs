@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod cases;
+pub mod configurations;
 pub mod tls;
 pub mod vm;
 
