@@ -16,7 +16,7 @@ use crate::{
     rejection::{Code, Rejection},
     request::{NameId, Names, Request},
     reuse::TokenCache,
-    trust::{self, Entry, Evidence},
+    trust::{self, Entry, Evidence, Proof},
 };
 use rules::{Action, Rule};
 
@@ -83,6 +83,15 @@ pub enum Verdict {
     Pass,
     /// It ends here.
     Deny(Rejection),
+}
+
+/// What a verdict stands on, for people: positions in the configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// In `rules`: the first that matches.
+    pub rule: Option<usize>,
+    /// In `trust`: the first that proves, where a proof was asked for.
+    pub proof: Option<usize>,
 }
 
 /// What became of a request, for counters and access logs.
@@ -179,6 +188,31 @@ impl Policy {
             };
         }
         self.issue(request, rule, evidence, now).unwrap_or_else(Verdict::Deny)
+    }
+
+    /// What [`Policy::decide`] stands on about the same request. Deciding does not need it, so it is found anew.
+    #[must_use]
+    pub fn grounds(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> Grounds {
+        if request.has_nomination() {
+            return Grounds::default();
+        }
+        let rule = rules::first_that_matches(&self.rules, request, evidence);
+        let issues = rule.is_none_or(|(_, rule)| matches!(rule.action, Action::Issue(_)));
+        let asks_for_proof = issues && request.has_identity() && check_scan(request).is_ok();
+        let prover = asks_for_proof.then(|| trust::first_that_proves(&self.trust, request, evidence, now)).flatten();
+        Grounds { rule: rule.map(|(position, _)| position), proof: prover.map(|(position, _)| position) }
+    }
+
+    /// The headers that prove `request` by the signature of `keyid`: the authenticator's side. `None` where no entry of
+    /// `trust` has that key, or where no signature proves such a request.
+    #[must_use]
+    pub fn sign_request(&self, keyid: &str, request: &Request<'_>, now: i64) -> Option<[(&'static str, String); 2]> {
+        let [input, signature] = self.trust.iter().find_map(|entry| match &entry.proof {
+            Proof::Signature(proof) => proof.sign(keyid, request, now),
+            _ => None,
+        })?;
+        let [input_name, signature_name] = trust::signature::FIELDS;
+        Some([(input_name, input), (signature_name, signature)])
     }
 
     /// The subject of the token that `request` gets, where filter state is to tell it.

@@ -6,7 +6,7 @@
 use std::rc::Rc;
 
 use hmac::{Hmac, Mac};
-use sfv::{BareItem, Dictionary, FieldType, InnerList, KeyRef, ListEntry, ListSerializer, Parameters};
+use sfv::{BareItem, Dictionary, FieldType, InnerList, Item, KeyRef, ListEntry, ListSerializer, Parameters};
 use sha2::Sha256;
 
 use crate::{
@@ -26,6 +26,11 @@ const USUAL_BASE_BYTES: usize = 512;
 pub const MAX_FIELD_BYTES: usize = 8192;
 /// The header fields of section 4.
 pub const FIELDS: [&str; 2] = ["signature-input", "signature"];
+
+const CREATED: &KeyRef = KeyRef::constant("created");
+const KEYID: &KeyRef = KeyRef::constant("keyid");
+/// Of the signatures that we make ourselves.
+const LABEL: &KeyRef = KeyRef::constant("sig");
 
 /// A signature that proves.
 #[derive(Debug)]
@@ -116,6 +121,33 @@ impl Signature {
             .any(|(input, mac, key)| self.base(input, request).is_some_and(|base| key.verifies(&base, mac)))
     }
 
+    /// The two header fields of a signature by the key `keyid` over all that this entry asks for, `created` in epoch
+    /// seconds: the authenticator's side. `None` where there is no such key, or nothing that it could prove so.
+    #[must_use]
+    pub fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<[String; 2]> {
+        let key = self.keys.iter().find(|key| key.id == keyid)?;
+        if !request.is_told_by_combined_values() {
+            return None;
+        }
+        let mut names: Vec<&str> = self.components.iter().map(String::as_str).collect();
+        for name in request.identity_names() {
+            let name = str::from_utf8(name).ok()?;
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        let items = names.into_iter().map(|name| Some(Item::new(string(name)?)));
+        let params = [(CREATED, BareItem::Integer(created.try_into().ok()?)), (KEYID, string(keyid)?)];
+        let params = params.map(|(name, value)| (name.to_owned(), value));
+        let input = InnerList::with_params(items.collect::<Option<_>>()?, params.into_iter().collect());
+        let mac = key.keyed.clone().chain_update(self.base(&input, request)?).finalize().into_bytes();
+        let label = || LABEL.to_owned();
+        let mac = Item::new(BareItem::ByteSequence(mac.to_vec()));
+        let input: Dictionary = [(label(), ListEntry::from(input))].into_iter().collect();
+        let mac: Dictionary = [(label(), ListEntry::from(mac))].into_iter().collect();
+        Some([input.serialize()?, mac.serialize()?])
+    }
+
     /// What is signed and how, and the MACs, each by its label.
     fn fields(&self, request: &Request<'_>) -> Option<(Rc<Dictionary>, Rc<Dictionary>)> {
         let field = |id| request.dictionary(id, MAX_FIELD_BYTES);
@@ -197,6 +229,10 @@ pub fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<[Strin
     let macs = macs.iter().filter(|(label, _)| inputs.contains_key(label.as_str()));
     let macs: Dictionary = macs.map(|(label, mac)| (label.clone(), mac.clone())).collect();
     Some([inputs.serialize()?, macs.serialize()?])
+}
+
+fn string(text: &str) -> Option<BareItem> {
+    sfv::String::from_string(text.to_owned()).ok().map(BareItem::String)
 }
 
 const fn inner_list(entry: &ListEntry) -> Option<&InnerList> {
