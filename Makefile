@@ -11,7 +11,7 @@ OHA := target/oha-$(OHA_VERSION)/bin/oha
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test manifests bench bench-core cost fuzz ci format lint doc tools toolchain
+.PHONY: help demo run build otron schema test manifests bench bench-core cost fuzz ci format lint doc tools toolchain
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -25,8 +25,15 @@ run: build ## the demo's Envoy, kept running, with curl lines to try
 build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
 	cargo build --locked --release --lib --target wasm32-wasip1
 
-test: build ## every test: core, module, real Envoy
-	@$(FIND_ENVOY) && cargo test --locked
+otron: toolchain ## build the native command: target/release/otron
+	cargo build --locked --release --features cli --bin otron
+
+schema: toolchain ## write down the JSON Schema of the configuration: envoy/plugin-config.schema.json
+	cargo run --locked --quiet --features cli -- schema > target/plugin-config.schema.json
+	mv target/plugin-config.schema.json envoy/
+
+test: build ## every test: core, module, real Envoy, command
+	@$(FIND_ENVOY) && cargo test --locked --features cli
 
 manifests: toolchain ## the fields of the manifests for Istio and Envoy Gateway, by the resources' types
 	cargo test --locked --manifest-path tests/manifests/Cargo.toml --target-dir target/manifests
@@ -62,11 +69,11 @@ format: toolchain ## check the format
 	cargo fmt --check
 
 lint: toolchain ## clippy, for the host and for the module
-	cargo clippy --locked --all-targets -- -D warnings
+	cargo clippy --locked --all-targets --features cli -- -D warnings
 	cargo clippy --locked --lib --target wasm32-wasip1 -- -D warnings
 
 doc: toolchain ## rustdoc without warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli
 
 # cc: rustc links build scripts and native tests with it.
 tools:

@@ -11,10 +11,15 @@ use serde::{
 use zeroize::Zeroize;
 
 use crate::identity::UniqueMap;
+#[cfg(feature = "cli")]
+use crate::policy::compile::{MAX_LIFETIME_SECONDS, MAX_SIGNATURE_AGE_SECONDS, MAX_TOKEN_BYTES};
 
 /// The plugin configuration.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
+// A list that is left out is as empty as one that is, so that one error tells of both.
+#[cfg_attr(feature = "cli", schemars(extend("required" = ["jwt", "trust"])))]
 pub struct Config {
     /// Auth-O-Tron's own section: how tokens are signed.
     pub jwt: Jwt,
@@ -23,6 +28,7 @@ pub struct Config {
     pub identity: Identity,
     /// Who may assert an identity.
     #[serde(default)]
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub trust: Vec<Trust>,
     /// Where the token goes.
     #[serde(default)]
@@ -46,13 +52,16 @@ pub struct Config {
 
 /// `jwt`: how tokens are signed.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(extend("oneOf" = exactly_one(&["secret", "secret_env"]))))]
 pub struct Jwt {
     /// The issuer.
     pub iss: String,
     /// The audience, in tokens only with `claims.aud`.
     pub aud: Option<String>,
     /// The lifetime of a token, in seconds.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_LIFETIME_SECONDS)))]
     pub exp: i64,
     /// The signing secret itself.
     pub secret: Option<Secret>,
@@ -67,7 +76,9 @@ pub struct Jwt {
 
 /// `jwt.rotation[]`: a key that takes over at a time.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(extend("oneOf" = exactly_one(&["secret", "secret_env"]))))]
 pub struct RotationKey {
     /// The key's name in the JOSE header.
     pub kid: String,
@@ -76,11 +87,13 @@ pub struct RotationKey {
     /// The environment variable that holds it.
     pub secret_env: Option<String>,
     /// From when on it signs (RFC 3339).
+    #[cfg_attr(feature = "cli", schemars(extend("format" = "date-time")))]
     pub not_before: String,
 }
 
 /// `identity`: which headers carry it. What is left out comes from the preset.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Identity {
     /// The product whose headers are the defaults.
@@ -98,11 +111,13 @@ pub struct Identity {
     /// Optional claims that every identity must have.
     pub required: Vec<OptionalClaim>,
     /// The only realms accepted; `None` is all.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub realms: Option<Vec<String>>,
 }
 
 /// `identity.username`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Username {
     /// The header, or headers of which the first one present counts.
@@ -111,7 +126,9 @@ pub struct Username {
 
 /// `identity.realm`: from a header, or the same for every request.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(extend("not" = all_of(&["header", "value"]))))]
 pub struct Realm {
     /// The header, or headers of which the first one present counts.
     pub header: Option<HeaderNames>,
@@ -121,6 +138,7 @@ pub struct Realm {
 
 /// `identity.roles` and `identity.scopes`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct List {
     /// The header, or headers of which the first one present counts.
@@ -131,6 +149,7 @@ pub struct List {
 
 /// `identity.attributes`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Attributes {
     /// The header, or headers of which the first one present counts: a JSON object of strings.
@@ -142,6 +161,7 @@ pub struct Attributes {
 
 /// How a header lists its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
     /// Separated by commas; blanks around an item do not count.
@@ -160,6 +180,7 @@ pub enum Format {
 
 /// A claim that an identity may lack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OptionalClaim {
     /// At least one role.
@@ -172,7 +193,9 @@ pub enum OptionalClaim {
 
 /// One entry of `trust`: exactly one kind of proof.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(extend("oneOf" = exactly_one(PROOFS))))]
 pub struct Trust {
     /// A secret that the authenticator sends in a header.
     pub shared_secret: Option<SharedSecret>,
@@ -185,12 +208,15 @@ pub struct Trust {
     /// What an earlier filter of the chain left.
     pub filter_state: Option<FilterState>,
     /// The only realms that this party may assert; `None` is all.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub realms: Option<Vec<String>>,
 }
 
 /// `trust[].shared_secret`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(extend("oneOf" = exactly_one(&["secret", "secret_env"]))))]
 pub struct SharedSecret {
     /// The header that carries the secret.
     pub header: String,
@@ -202,12 +228,15 @@ pub struct SharedSecret {
 
 /// `trust[].signature`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Signature {
     /// The keys that the authenticator signs with.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub keys: Vec<SignatureKey>,
     /// How old a signature may be, in seconds.
     #[serde(default = "Signature::default_max_age")]
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_SIGNATURE_AGE_SECONDS)))]
     pub max_age: i64,
     /// What a signature must cover beside the identity headers.
     #[serde(default = "Signature::default_components")]
@@ -226,7 +255,9 @@ impl Signature {
 
 /// `trust[].signature.keys[]`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
+#[cfg_attr(feature = "cli", schemars(extend("oneOf" = exactly_one(&["secret", "secret_env"]))))]
 pub struct SignatureKey {
     /// The name that a signature calls the key by.
     pub keyid: String,
@@ -238,7 +269,9 @@ pub struct SignatureKey {
 
 /// `trust[].mtls`: one match in any of the lists suffices.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(extend("minProperties" = 1)))]
 pub struct Mtls {
     /// URI subject alternative names.
     pub uri_sans: Vec<String>,
@@ -250,14 +283,17 @@ pub struct Mtls {
 
 /// `trust[].peer`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Peer {
     /// The ranges of addresses.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub cidrs: Vec<String>,
 }
 
 /// `trust[].filter_state`.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct FilterState {
     /// The name of the object.
@@ -268,6 +304,7 @@ pub struct FilterState {
 
 /// `token`: where the token goes.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Token {
     /// The header that carries the token to the service.
@@ -275,8 +312,10 @@ pub struct Token {
     /// What stands before the token.
     pub prefix: String,
     /// How long a token may be handed out again for the same identity, in seconds; 0 is within the second of its `iat`.
+    #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     pub reuse: i64,
     /// The longest token, in bytes.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_TOKEN_BYTES)))]
     pub max_bytes: i64,
 }
 
@@ -288,6 +327,7 @@ impl Default for Token {
 
 /// `claims`: what the token says beside the identity.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Claims {
     /// How scopes are written.
@@ -303,6 +343,7 @@ pub struct Claims {
 
 /// How the `scopes` claim is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ScopesForm {
     /// A list of strings, as Auth-O-Tron documents it.
@@ -314,6 +355,7 @@ pub enum ScopesForm {
 
 /// What happens to a request with no identity at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissing {
     /// It is denied.
@@ -325,6 +367,7 @@ pub enum OnMissing {
 
 /// `rules[]`: what happens to a request that matches.
 #[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct Rule {
     /// Which requests; all conditions that are given must hold.
@@ -339,15 +382,20 @@ pub struct Rule {
 
 /// `rules[].match`.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
+#[cfg_attr(feature = "cli", schemars(extend("minProperties" = 1)))]
+#[cfg_attr(feature = "cli", schemars(extend("not" = all_of(&["path_prefix", "path"]))))]
 pub struct Match {
     /// Hosts without port: `example.com`, or `*.example.com` for all below it.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub hosts: Option<Vec<String>>,
     /// The first segments of the path.
     pub path_prefix: Option<String>,
     /// The whole path, without query.
     pub path: Option<String>,
     /// Request methods.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub methods: Option<Vec<String>>,
     /// The name of Envoy's route.
     pub route: Option<String>,
@@ -355,6 +403,7 @@ pub struct Match {
 
 /// `rules[].action`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
     /// It needs an identity and gets a token.
@@ -368,6 +417,7 @@ pub enum Action {
 
 /// `rules[].jwt`: what is given takes the place of `jwt`'s.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct JwtOverride {
     /// The issuer.
@@ -375,11 +425,13 @@ pub struct JwtOverride {
     /// The audience, in tokens only with `claims.aud`.
     pub aud: Option<String>,
     /// The lifetime of a token, in seconds.
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_LIFETIME_SECONDS)))]
     pub exp: Option<i64>,
 }
 
 /// `telemetry`: what access logs are told.
 #[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields, default)]
 pub struct Telemetry {
     /// Whether filter state tells the outcome and the token's subject.
@@ -392,11 +444,13 @@ pub struct HeaderNames(pub Vec<String>);
 
 /// A secret in the configuration. It is never shown, and wiped when dropped.
 #[derive(Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Secret(pub String);
 
 /// A product whose headers are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PresetName {
     /// Auth-O-Tron and its proxies.
@@ -539,6 +593,18 @@ impl ConfigError {
     pub fn new(path: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { path: path.into(), problem: problem.into() }
     }
+
+    /// Which field it is about, such as `trust[0].peer`.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was found, and what is expected.
+    #[must_use]
+    pub fn problem(&self) -> &str {
+        &self.problem
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -668,6 +734,38 @@ fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<serde_json::Map<
 
 fn optional_unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
     Option::deserialize(deserializer).map(|map| map.map(|UniqueMap(map)| map))
+}
+
+// === the JSON Schema ===
+
+/// The kinds of proof, of which an entry of `trust` has one.
+#[cfg(feature = "cli")]
+const PROOFS: &[&str] = &["shared_secret", "signature", "mtls", "peer", "filter_state"];
+
+/// `oneOf`: an object has exactly one of these fields.
+#[cfg(feature = "cli")]
+fn exactly_one(fields: &[&str]) -> serde_json::Value {
+    fields.iter().map(|field| all_of(&[field])).collect()
+}
+
+/// An object has all of these fields.
+#[cfg(feature = "cli")]
+fn all_of(fields: &[&str]) -> serde_json::Value {
+    serde_json::json!({"required": fields})
+}
+
+#[cfg(feature = "cli")]
+impl schemars::JsonSchema for HeaderNames {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "HeaderNames".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "One header name, or a list of names of which the first one present counts.",
+            "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
+        })
+    }
 }
 
 // === impl HeaderNames ===

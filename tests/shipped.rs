@@ -21,6 +21,7 @@ const EXECUTED: &[(&str, &str)] = &[
     ("istio/wasm-plugin.yaml", "istio.rs"),
     ("mtls.yaml", "trust.rs"),
     ("peer.yaml", "trust.rs"),
+    ("plugin-config/auth_o_tron.yaml", "explain.rs"),
     ("signature.yaml", "trust.rs"),
     ("verify/jwt_authn.yaml", "verify.rs"),
 ];

@@ -1,0 +1,71 @@
+//! `otron sign`: the authenticator's side of a `signature` proof.
+
+use std::path::PathBuf;
+
+use auth_o_tron_envoy::{request::Request, trust::signature::FIELDS};
+use serde_json::json;
+
+use crate::{
+    Answer,
+    check::{self, Accepted},
+    report::{self, Level},
+    request::{self, RequestArgs},
+};
+
+/// Sign a request as `trust[].signature` expects it, and print the headers for curl
+///
+/// The headers are those of RFC 9421. They cover what the configuration asks for, and every identity header given.
+#[derive(clap::Args)]
+pub struct Args {
+    /// A plugin configuration, or a manifest that has one; `-` is the standard input.
+    file: PathBuf,
+    /// The name of the filter, where the file has several.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Which of the keys signs.
+    #[arg(long)]
+    keyid: String,
+    #[command(flatten)]
+    request: RequestArgs,
+}
+
+pub fn run(args: &Args, json: bool) -> Answer {
+    let Some(Accepted { config, policy, not_set }) = check::one(&args.file, args.filter.as_deref(), json)? else {
+        return Ok(false);
+    };
+    let keys = config.trust.iter().filter_map(|entry| entry.signature.as_ref()).flat_map(|signature| &signature.keys);
+    let keys: Vec<_> = keys.collect();
+    let Some(key) = keys.iter().find(|key| key.keyid == args.keyid) else {
+        let keyids: Vec<_> = keys.iter().map(|key| key.keyid.as_str()).collect();
+        return Err(format!("--keyid: found {:?}, expected one of: {}", args.keyid, keyids.join(", ")));
+    };
+    if let Some(name) = key.secret_env.as_ref().filter(|name| not_set.contains(name)) {
+        return Err(format!("the environment variable {name:?} is not set: it is the secret of {:?}", args.keyid));
+    }
+    let (mut pairs, now) = (args.request.pairs()?, args.request.now());
+    // Those of another signature would be covered by nothing.
+    pairs.retain(|(name, _)| !FIELDS.iter().any(|own| own.as_bytes() == name));
+    let unsigned = request::borrowed(&pairs);
+    let request = Request::scan(policy.names(), &unsigned);
+    let Some(fields) = policy.sign_request(&args.keyid, &request, now) else {
+        let problem =
+            "the request lacks something that a signature must cover, or has an identity header that none can";
+        return Err(problem.to_owned());
+    };
+    if !request.has_identity() {
+        anstream::eprintln!(
+            "{}",
+            report::title(Level::Warning, "no --header is an identity: it is a proof of nothing")
+        );
+    }
+    if json {
+        let [input, signature] = &fields;
+        anstream::println!("{}", json!({input.0: input.1, signature.0: signature.1}));
+    } else {
+        for (name, value) in fields {
+            // As a shell reads it, whatever the names in it are.
+            anstream::println!("-H '{name}: {}'", value.replace('\'', r"'\''"));
+        }
+    }
+    Ok(true)
+}

@@ -1,0 +1,266 @@
+//! `otron explain` and the filter in real Envoy give the same outcome, for every case of the table.
+//!
+//! What a case sends is what a client writes on the wire. The command is told what the filter sees of it, so what Envoy
+//! itself makes of a request is done here: see [`seen`].
+
+mod support;
+
+use std::{
+    cell::RefCell,
+    ffi::OsString,
+    fs,
+    os::unix::ffi::OsStringExt,
+    path::PathBuf,
+    process::{Command, ExitCode},
+};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use libtest_mimic::{Arguments, Trial};
+use serde_json::{Value, json};
+use support::{
+    Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream,
+    cases::{Case, Expected, alice, configurations, lines, table, without},
+};
+use tempfile::TempDir;
+
+/// Everything that the cases share.
+struct World {
+    envoy: Envoy,
+    upstream: Upstream,
+    /// Each plugin configuration in a file of its own.
+    directory: TempDir,
+}
+
+/// What a command said, and how it ended.
+struct Said {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn otron(args: impl IntoIterator<Item = OsString>) -> Said {
+    let output = Command::new(env!("CARGO_BIN_EXE_otron"))
+        .args(args)
+        .envs([("AUTH_O_TRON_SECRET", SIGNING_SECRET), ("PROXY_SECRET", PROOF)])
+        .output()
+        .expect("otron starts");
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+fn strings(args: &[&str]) -> Vec<OsString> {
+    args.iter().map(OsString::from).collect()
+}
+
+/// The arguments that tell the command what the filter sees of a case. Of what a client sends, Envoy
+/// - takes host and path apart where the target is a whole URL;
+/// - drops `connection` and the headers that it nominates, unless it asks for an upgrade;
+/// - chooses a route.
+fn seen(case: &Case) -> Vec<OsString> {
+    let url = case.target.strip_prefix("http://").and_then(|rest| rest.split_at_checked(rest.find('/')?));
+    let (host, path) = url.unwrap_or((case.host, case.target));
+    let mut args = strings(&["--method", case.method, "--host", host]);
+    if case.method != "CONNECT" {
+        args.extend(strings(&["--path", path]));
+        if path.starts_with("/orders") {
+            args.extend(strings(&["--route", "orders"]));
+        }
+    }
+    for (name, value) in kept(&case.headers) {
+        let header = [name.as_bytes(), b": ", value].concat();
+        args.extend(["--header".into(), OsString::from_vec(header)]);
+    }
+    args
+}
+
+fn kept(headers: &Lines) -> Vec<(&str, &[u8])> {
+    let values = |wanted: &'static str| headers.iter().filter(move |(name, _)| name == wanted).map(|(_, value)| value);
+    let mut dropped = Vec::new();
+    if values("upgrade").next().is_none() {
+        let nominated = values("connection").map(|value| String::from_utf8(value.clone()).unwrap());
+        dropped.extend(nominated.flat_map(|value| value.split(", ").map(str::to_owned).collect::<Vec<_>>()));
+        dropped.push("connection".to_owned());
+    }
+    let kept = headers.iter().filter(|(name, _)| !dropped.contains(name));
+    kept.map(|(name, value)| (name.as_str(), value.as_slice())).collect()
+}
+
+impl World {
+    fn configuration(&self, gateway: &str) -> PathBuf {
+        self.directory.path().join(gateway).with_extension("json")
+    }
+
+    fn exchange(&self, case: &Case) -> (Reply, Option<Message>) {
+        let reply = support::send(self.envoy.port(case.gateway), &case.wire()).expect("a reply");
+        (reply, self.upstream.take(&case.name))
+    }
+
+    fn compare(&self, case: &Case) {
+        let (reply, arrived) = self.exchange(case);
+        if let Expected::RefusedByEnvoy(status) = case.expected {
+            assert_eq!(reply.status, status, "there is nothing to explain, as no filter sees it");
+            assert!(arrived.is_none());
+            return;
+        }
+        let token_header = if case.gateway == "rich" { "x-auth-token" } else { "authorization" };
+        let issued = arrived.as_ref().and_then(|arrived| arrived.value(token_header));
+        let mut args = strings(&["explain", "--json"]);
+        args.push(self.configuration(case.gateway).into());
+        args.extend(seen(case));
+        // In the second in which the token was signed, so that it is the same one.
+        if let Some(issued) = &issued {
+            args.extend(strings(&["--at", &claims(issued)["iat"].to_string()]));
+        }
+        let said = otron(args);
+        let explained: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{}", said.stderr));
+        assert_eq!(explained["warnings"], json!([]));
+        let Some(arrived) = arrived else {
+            assert_eq!(said.code, Some(1), "Envoy: {reply:?}, otron: {explained}");
+            let body: Value = serde_json::from_slice(&reply.body).unwrap();
+            assert_eq!(explained["status"], reply.status, "{explained}");
+            for field in ["code", "detail"] {
+                assert_eq!(explained[field], body[field], "{explained}");
+            }
+            return;
+        };
+        assert_eq!(said.code, Some(0), "Envoy: {arrived:?}, otron: {explained}");
+        assert_eq!(explained["outcome"], if issued.is_some() { "issued" } else { "passed" });
+        assert_eq!(explained["proof"].is_string(), issued.is_some(), "{explained}");
+        check_headers(&explained, &arrived, token_header);
+        if let Some(issued) = issued {
+            let (mut found, mut told) = (claims(&issued), explained["claims"].clone());
+            // Nobody else can know it.
+            let is_random = found.as_object_mut().unwrap().remove("jti").is_some();
+            assert_eq!(told.as_object_mut().unwrap().remove("jti").is_some(), is_random);
+            assert_eq!(told, found);
+            if !is_random {
+                assert_eq!(explained["set"].as_array().unwrap().last().unwrap()[1], issued);
+            }
+        }
+    }
+
+    /// `otron sign`: Envoy takes what it prints for curl. One that is changed by a letter, it does not.
+    fn sign(&self) {
+        let headers = without(alice(), "x-auth-proof");
+        let mut args =
+            strings(&["sign", "--keyid", "gw-1", "--host", "test:80", "--path", "/a?b=c", "--method", "POST"]);
+        args.push(self.configuration("signed").into());
+        for (name, value) in &headers {
+            args.extend(["-H".into(), format!("{name}: {}", str::from_utf8(value).unwrap()).into()]);
+        }
+        let said = otron(args);
+        assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+        let header = |line: &str| {
+            let (name, value) =
+                line.strip_prefix("-H '").unwrap().strip_suffix('\'').unwrap().split_once(": ").unwrap();
+            (name.to_owned(), value.as_bytes().to_vec())
+        };
+        let signature: Lines = said.stdout.lines().map(header).collect();
+        assert_eq!(signature.len(), 2);
+        for (target, expected) in [("/a?b=c", 200), ("/b?b=c", 401)] {
+            let expected_by_nobody = Expected::Passed;
+            let mut case = Case::new(
+                "sign".to_owned(),
+                "signed",
+                [headers.clone(), signature.clone()].concat(),
+                expected_by_nobody,
+            );
+            (case.method, case.target) = ("POST", target);
+            assert_eq!(self.exchange(&case).0.status, expected, "{target}");
+        }
+    }
+
+    /// `otron verify`: it takes a token that Envoy let pass, and no other.
+    fn verify(&self) {
+        let case = Case::new("verify".to_owned(), "rich", support::cases::proven("rich"), Expected::Passed);
+        let token = self.exchange(&case).1.unwrap().value("x-auth-token").unwrap();
+        let (signed, mac) = token.rsplit_once('.').unwrap();
+        let forged = format!("{signed}.{}", mac.chars().rev().collect::<String>());
+        let iss = "auth-o-tron.example.com";
+        for (token, more, code) in [
+            (token.as_str(), &[][..], 0),
+            (&format!("Bearer {token}"), &["--iss", iss, "--aud", "my-application"], 0),
+            (&token, &["--iss", "other"], 1),
+            (&token, &["--aud", "other"], 1),
+            (&forged, &[], 1),
+            (signed, &[], 1),
+            ("", &[], 1),
+        ] {
+            let args = [&["verify", "--json", token, "--secret-env", "AUTH_O_TRON_SECRET"], more].concat();
+            let said = otron(strings(&args));
+            assert_eq!(said.code, Some(code), "{token} {more:?}: {}{}", said.stdout, said.stderr);
+            let answer: Value = serde_json::from_str(&said.stdout).unwrap();
+            assert_eq!(answer["valid"], code == 0);
+            assert_eq!(answer["claims"]["sub"], if code == 0 { json!("internal-alice") } else { Value::Null });
+        }
+        let wrong_secret = otron(strings(&["verify", &token, "--secret-env", "PROXY_SECRET"]));
+        assert_eq!(wrong_secret.code, Some(1));
+        let no_secret = otron(strings(&["verify", &token, "--secret-env", "ABSENT"]));
+        assert_eq!(no_secret.code, Some(2));
+    }
+}
+
+/// What is set arrived so, and what is removed did not arrive beside it.
+fn check_headers(explained: &Value, arrived: &Message, token_header: &str) {
+    let set = explained["set"].as_array().unwrap();
+    for header in set {
+        let (name, value) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
+        if name != token_header {
+            assert_eq!(arrived.value(name).as_deref(), Some(value), "{name}");
+        }
+    }
+    for name in explained["removed"].as_array().unwrap() {
+        let is_set = set.iter().any(|header| header[0] == *name);
+        assert_eq!(arrived.values(name.as_str().unwrap()).len(), usize::from(is_set), "{name} of {arrived:?}");
+    }
+}
+
+fn claims(value: &str) -> Value {
+    let payload = value.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
+}
+
+thread_local! {
+    /// The trials run on the main thread, one after the other.
+    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
+}
+
+fn trial(name: String, check: impl FnOnce(&World) + Send + 'static) -> Trial {
+    Trial::test(name, move || {
+        WORLD.with_borrow(|world| check(world.as_ref().unwrap()));
+        Ok(())
+    })
+}
+
+/// The plugin configuration that is shipped in a file of its own.
+fn sample() -> Value {
+    let text = fs::read_to_string(support::top().join("envoy/plugin-config/auth_o_tron.yaml")).unwrap();
+    serde_yaml_ng::from_str(&text).unwrap()
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let mut configurations = configurations();
+    configurations.push(("sample", sample()));
+    let mut cases = table();
+    cases.push(Case::new("sample: proven".to_owned(), "sample", alice(), Expected::Passed));
+    let unproven = lines(&[("x-auth-username", "alice")]);
+    cases.push(Case::new("sample: unproven".to_owned(), "sample", unproven, Expected::Passed));
+    let mut trials: Vec<_> =
+        cases.into_iter().map(|case| trial(case.name.clone(), move |world| world.compare(&case))).collect();
+    trials.push(trial("what `otron sign` prints is a proof".to_owned(), World::sign));
+    trials.push(trial("what Envoy issues, `otron verify` takes".to_owned(), World::verify));
+
+    let directory = tempfile::tempdir().unwrap();
+    for (gateway, configuration) in &configurations {
+        fs::write(directory.path().join(gateway).with_extension("json"), configuration.to_string()).unwrap();
+    }
+    let upstream = Upstream::start();
+    let envoy = Envoy::start_quiet(&support::gateways(&configurations, upstream.port));
+    WORLD.set(Some(World { envoy, upstream, directory }));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // Stops Envoy.
+    WORLD.take();
+    conclusion.exit_code()
+}
