@@ -4,6 +4,10 @@ MODULE := target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
 TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # Evaluated where it is used, after `tools`: ENVOY_BIN, else `envoy` on PATH, else a pinned release in target/.
 FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && [ -n "$$ENVOY_BIN" ] && export ENVOY_BIN
+# The module as an OCI image: its name, and the URL of the source for its label.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+IMAGE := auth-o-tron-envoy:$(VERSION)
+IMAGE_SOURCE :=
 FUZZ_TARGETS := decide signature formats
 FUZZ_SECONDS := 60
 OHA_VERSION := 1.16.0
@@ -11,7 +15,7 @@ OHA := target/oha-$(OHA_VERSION)/bin/oha
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain
+.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain image dashboard-test compose-test
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -27,6 +31,18 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_e
 
 test: build ## every test: core, module, real Envoy
 	@$(FIND_ENVOY) && cargo test --locked
+
+dashboard-test: build ## every query of the dashboard, in a real Prometheus that scrapes Envoy
+	@$(FIND_ENVOY) && PROMETHEUS_BIN="$$(python3 tests/support/find_debian.py prometheus)" \
+		&& python3 tests/dashboard.py "$$ENVOY_BIN" "$$PROMETHEUS_BIN"
+
+compose-test: build ## envoy/docker-compose.yaml and the OCI image in Docker; needs root on Debian, or a running Docker
+	@$(FIND_ENVOY) && python3 tests/compose.py "$$ENVOY_BIN"
+
+# For amd64 and without attestations, whatever this machine is: the fetchers of Istio and Envoy Gateway take no other.
+image: build ## the module as an OCI image: IMAGE (auth-o-tron-envoy:VERSION), IMAGE_SOURCE (a URL for its label)
+	tar -c envoy/Dockerfile $(MODULE) | BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform linux/amd64 \
+		--build-arg VERSION=$(VERSION) --build-arg SOURCE=$(IMAGE_SOURCE) -f envoy/Dockerfile -t $(IMAGE) -
 
 bench: build $(OHA) ## what a request costs in Envoy, beside the alternatives
 	for module in empty-sdk host-calls; do cargo build --locked --release --target-dir target/bench \
@@ -53,7 +69,7 @@ fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 			-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
 	done
 
-ci: format lint doc test ## what .ci/run calls
+ci: format lint doc test dashboard-test ## what .ci/run calls
 
 format: toolchain ## check the format
 	cargo fmt --check

@@ -3,6 +3,7 @@
 
 demo.py ENVOY          sends real requests, shows what came out, and stops
 demo.py ENVOY --keep   keeps running until Ctrl-C
+demo.py --running      sends the requests to one that listens already, such as that of docker-compose.yaml
 """
 
 import base64
@@ -117,7 +118,7 @@ def demo(port):
     expect(status, 401)
 
 
-def show_traces(admin, access_log):
+def show_traces(admin, read_access_log):
     """What became of the three requests, as an operator sees it."""
     print("# 4. What the operator sees: counters for Prometheus, and the access log\n")
     command = ["curl", "-s", f"http://127.0.0.1:{admin}/stats/prometheus?filter=auth_o_tron&usedonly"]
@@ -126,7 +127,7 @@ def show_traces(admin, access_log):
     print("\n".join(line for line in counters.splitlines() if line.startswith("auth_o_tron")), "\n")
     expect('auth_o_tron_denied{code="identity_missing"} 1' in counters, True)
     for _ in range(100):
-        lines = access_log.read_text().splitlines()
+        lines = read_access_log().splitlines()
         if len(lines) >= 3:
             break
         # Envoy writes it every second.
@@ -146,6 +147,8 @@ def keep_running(process, port):
 
 
 def main():
+    if "--running" in sys.argv:
+        return demo(GATEWAY)
     # So that `kill` stops Envoy too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as directory:
@@ -155,10 +158,11 @@ def main():
                 keep_running(process, ports[GATEWAY])
             else:
                 demo(ports[GATEWAY])
-                show_traces(ports[ADMIN], pathlib.Path(directory) / ACCESS_LOG)
+                show_traces(ports[ADMIN], (pathlib.Path(directory) / ACCESS_LOG).read_text)
         finally:
             process.terminate()
             process.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()
