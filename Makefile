@@ -15,7 +15,7 @@ OHA := target/oha-$(OHA_VERSION)/bin/oha
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain image dashboard-test compose-test
+.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain image dashboard compose-test
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,7 +32,7 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_e
 test: build ## every test: core, module, real Envoy
 	@$(FIND_ENVOY) && cargo test --locked
 
-dashboard-test: build ## every query of the dashboard, in a real Prometheus that scrapes Envoy
+dashboard: build ## every query of the dashboard, in a real Prometheus that scrapes Envoy
 	@$(FIND_ENVOY) && PROMETHEUS_BIN="$$(python3 tests/support/find_debian.py prometheus)" \
 		&& python3 tests/dashboard.py "$$ENVOY_BIN" "$$PROMETHEUS_BIN"
 
@@ -69,7 +69,7 @@ fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 			-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
 	done
 
-ci: format lint doc test dashboard-test ## what .ci/run calls
+ci: format lint doc test dashboard ## what .ci/run calls
 
 format: toolchain ## check the format
 	cargo fmt --check
