@@ -15,7 +15,8 @@ OHA := target/oha-$(OHA_VERSION)/bin/oha
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain image dashboard compose-test
+.PHONY: help demo run build test bench bench-core cost fuzz ci format lint doc tools toolchain
+.PHONY: dashboard compose-test image
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,15 +33,16 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_e
 test: build ## every test: core, module, real Envoy
 	@$(FIND_ENVOY) && cargo test --locked
 
-dashboard: build ## every query of the dashboard, in a real Prometheus that scrapes Envoy
+dashboard: build ## every query of the dashboard, in a real Prometheus
 	@$(FIND_ENVOY) && PROMETHEUS_BIN="$$(python3 tests/support/find_debian.py prometheus)" \
 		&& python3 tests/dashboard.py "$$ENVOY_BIN" "$$PROMETHEUS_BIN"
 
-compose-test: build ## envoy/docker-compose.yaml and the OCI image in Docker; needs root on Debian, or a running Docker
+compose-test: build ## envoy/docker-compose.yaml and the OCI image in a Docker of its own; root on Debian
 	@$(FIND_ENVOY) && python3 tests/compose.py "$$ENVOY_BIN"
 
-# For amd64 and without attestations, whatever this machine is: the fetchers of Istio and Envoy Gateway take no other.
-image: build ## the module as an OCI image: IMAGE (auth-o-tron-envoy:VERSION), IMAGE_SOURCE (a URL for its label)
+# The fetchers of Istio and Envoy Gateway ask for linux/amd64, wherever they run. Without attestations there is nothing
+# to ask: the image is one manifest.
+image: build ## the module as an OCI image: auth-o-tron-envoy:VERSION
 	tar -c envoy/Dockerfile $(MODULE) | BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform linux/amd64 \
 		--build-arg VERSION=$(VERSION) --build-arg SOURCE=$(IMAGE_SOURCE) -f envoy/Dockerfile -t $(IMAGE) -
 

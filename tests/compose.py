@@ -9,6 +9,7 @@ process namespace of its own: this machine's Docker and ports are not touched, a
 """
 
 import contextlib
+import functools
 import gzip
 import io
 import json
@@ -25,9 +26,9 @@ import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TOP / "envoy"), str(TOP / "tests" / "support")]
-import dashboard  # noqa: E402
-import demo  # noqa: E402
-import find_debian  # noqa: E402
+import dashboard
+import demo
+import find_debian
 
 COMPOSE_FILE = TOP / "envoy" / "docker-compose.yaml"
 IMAGES = re.findall(r"image: (\S+)", COMPOSE_FILE.read_text())
@@ -147,8 +148,8 @@ def plugin(layer):
     """As Istio's fetcher reads it: the first file of that name, in whatever folder."""
     with tarfile.open(fileobj=io.BytesIO(gzip.decompress(layer))) as archive:
         names = archive.getnames()
-        found = next(name for name in names if pathlib.PurePath(name).name == "plugin.wasm")
-        return names, archive.extractfile(found).read()
+        found = next((name for name in names if pathlib.PurePath(name).name == "plugin.wasm"), None)
+        return names, archive.extractfile(found).read() if found else b""
 
 
 def check_image(checks):
@@ -159,8 +160,8 @@ def check_image(checks):
     run("docker", "push", "--quiet", image)
     manifest = json.loads(fetch("manifests/test", ", ".join(LAYERS)))
     layers = [layer["mediaType"] for layer in manifest["layers"]]
-    checks.check("image: one layer, of the type that goes with the manifest's",
-                 layers == [LAYERS.get(manifest["mediaType"])], (manifest["mediaType"], layers))
+    expected = [LAYERS.get(manifest["mediaType"])]
+    checks.check(f"image: the only layer is {expected[0]}", layers == expected, (manifest["mediaType"], layers))
     names, found = plugin(fetch(f"blobs/{manifest['layers'][-1]['digest']}"))
     checks.check("image: the layer is plugin.wasm", names == ["plugin.wasm"], names)
     checks.check(f"image: plugin.wasm is the built module, {len(found)} bytes", found == MODULE.read_bytes())
@@ -185,8 +186,10 @@ def passes(function, *arguments):
 def check_compose(checks):
     compose = ["docker-compose", "--file", COMPOSE_FILE, "--project-name", "auth-o-tron", "--profile", "observability"]
     # Prometheus starts once Envoy's healthcheck passes.
-    run(*compose, "up", "--detach", "envoy", "prometheus")
+    up = subprocess.run([*compose, "up", "--detach", "envoy", "prometheus"])
     try:
+        if not checks.check("compose: it comes up", up.returncode == 0, output(*compose, "logs")):
+            return
         envoy = output(*compose, "ps", "--quiet", "envoy").strip()
         health = output("docker", "inspect", "--format", "{{.State.Health.Status}}", envoy).strip()
         checks.check("compose: Envoy is healthy", health == "healthy", health)
@@ -197,8 +200,8 @@ def check_compose(checks):
         print()
         checks.check("demo: the three requests", passes(demo.demo, demo.GATEWAY))
         print()
-        log = lambda: output("docker", "logs", envoy)  # noqa: E731
-        checks.check("demo: counters and access log", passes(demo.show_traces, demo.ADMIN, log))
+        read_access_log = functools.partial(output, "docker", "logs", envoy)
+        checks.check("demo: counters and access log", passes(demo.show_traces, demo.ADMIN, read_access_log))
         print()
         dashboard.wait_until_ready("http://127.0.0.1:9090/-/ready")
         dashboard.send_traffic(demo.GATEWAY, 3 * dashboard.SCRAPE_SECONDS + 1)
@@ -216,16 +219,17 @@ def main_isolated(envoy, prometheus, registry):
         directory = pathlib.Path(directory)
         os.environ["DOCKER_HOST"] = f"unix://{directory}/docker.sock"
         options = {"data-root": directory / "data", "exec-root": directory / "exec", "pidfile": directory / "pid"}
-        daemon = ["dockerd", "--host", os.environ["DOCKER_HOST"], *(f"--{name}={value}" for name, value in options.items())]
+        options["host"] = os.environ["DOCKER_HOST"]
+        daemon = ["dockerd", *(f"--{name}={value}" for name, value in options.items())]
         services.enter_context(service(["docker", "version"], *daemon, log=directory / "dockerd.log"))
         config = directory / "registry.yaml"
-        config.write_text(json.dumps({
-            "version": "0.1", "http": {"addr": REGISTRY}, "storage": {"filesystem": {"rootdirectory": f"{directory}/registry"}},
-        }))
+        storage = {"filesystem": {"rootdirectory": f"{directory}/registry"}}
+        config.write_text(json.dumps({"version": "0.1", "http": {"addr": REGISTRY}, "storage": storage}))
         ready = ["curl", "-sf", f"http://{REGISTRY}/v2/"]
         services.enter_context(service(ready, registry, "serve", config, log=directory / "registry.log"))
-        print(f"Docker {output('docker', 'version', '--format', '{{.Server.Version}}').strip()},",
-              output("docker-compose", "version", "--short").strip(), "of docker-compose, stand-ins for the images", flush=True)
+        docker = output("docker", "version", "--format", "{{.Server.Version}}").strip()
+        compose = output("docker-compose", "version", "--short").strip()
+        print(f"Docker {docker} and docker-compose {compose}, with stand-ins for the images\n", flush=True)
         build_stand_ins(envoy, prometheus)
         check_image(checks)
         check_compose(checks)

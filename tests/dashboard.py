@@ -18,7 +18,7 @@ import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TOP / "envoy"))
-import demo  # noqa: E402
+import demo
 
 OBSERVABILITY = TOP / "envoy" / "observability"
 DASHBOARD = json.loads((OBSERVABILITY / "dashboard.json").read_text())
@@ -39,9 +39,10 @@ class Checks:
         self.passed, self.failed = 0, 0
 
     def check(self, name, holds, found=""):
-        print("ok    " if holds else "FAILED", name, "" if holds else f"\n       found {found}", flush=True)
+        print(f"ok     {name}" if holds else f"FAILED {name}\n       found {found}", flush=True)
         self.passed += bool(holds)
         self.failed += not holds
+        return holds
 
     def end(self):
         print(f"\n{self.passed} passed, {self.failed} failed")
@@ -97,8 +98,8 @@ def check_panels(checks):
     for panel in DASHBOARD["panels"]:
         texts = [panel.get("title"), panel.get("description"), panel["fieldConfig"]["defaults"].get("unit")]
         sources = {source["datasource"]["uid"] for source in [panel, *panel["targets"]]}
-        found = (texts, sources)
-        checks.check(f"panel: {texts[0]} has title, description, unit, datasource", all(texts) and sources == {uid}, found)
+        complete = all(texts) and sources == {uid}
+        checks.check(f"panel: {texts[0]} has title, description, unit, datasource", complete, (texts, sources))
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     checks.check("panel: ids differ", len(set(ids)) == len(ids), ids)
 
@@ -128,8 +129,8 @@ def main(envoy, prometheus):
         try:
             process, ports = demo.start(envoy, directory)
             processes.append(process)
-            config = (OBSERVABILITY / "prometheus.yaml").read_text().replace("envoy:9901", f"127.0.0.1:{ports[demo.ADMIN]}")
-            (directory / "prometheus.yaml").write_text(config)
+            config = (OBSERVABILITY / "prometheus.yaml").read_text()
+            (directory / "prometheus.yaml").write_text(config.replace("envoy:9901", f"127.0.0.1:{ports[demo.ADMIN]}"))
             address = f"127.0.0.1:{demo.free_port(9090)}"
             options = {"config.file": directory / "prometheus.yaml", "storage.tsdb.path": directory / "data"}
             options |= {"web.listen-address": address, "log.level": "error"}

@@ -27,8 +27,9 @@ def fetch(name):
         # Without the sandbox apt warns: its own user cannot write here.
         download = ["apt-get", "download", "-qq", "-o", "APT::Sandbox::User=root", name]
         # A new machine has no lists of packages yet.
-        if not run(*download, cwd=directory) and not (run("apt-get", "update", "-qq") and run(*download, cwd=directory)):
-            return False
+        if not run(*download, cwd=directory):
+            if not (run("apt-get", "update", "-qq") and run(*download, cwd=directory)):
+                return False
         package = next(pathlib.Path(directory).glob("*.deb"))
         return run("dpkg-deb", "--extract", package, TARGET)
 
