@@ -198,7 +198,8 @@ def check_compose(checks):
         expected = {f"127.0.0.1:{port}" for port in (demo.GATEWAY, demo.ADMIN, 9090)}
         checks.check(f"compose: published are {' '.join(sorted(expected))}", published == expected, ports)
         print()
-        checks.check("demo: the three requests", passes(demo.demo, demo.GATEWAY))
+        if not checks.check("demo: the three requests", passes(demo.demo, demo.GATEWAY)):
+            return
         print()
         read_access_log = functools.partial(output, "docker", "logs", envoy)
         checks.check("demo: counters and access log", passes(demo.show_traces, demo.ADMIN, read_access_log))
