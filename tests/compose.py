@@ -188,11 +188,12 @@ def check_compose(checks):
     # Prometheus starts once Envoy's healthcheck passes.
     up = subprocess.run([*compose, "up", "--detach", "envoy", "prometheus"])
     try:
-        if not checks.check("compose: it comes up", up.returncode == 0, output(*compose, "logs")):
-            return
         envoy = output(*compose, "ps", "--quiet", "envoy").strip()
-        health = output("docker", "inspect", "--format", "{{.State.Health.Status}}", envoy).strip()
-        checks.check("compose: Envoy is healthy", health == "healthy", health)
+        health = json.loads(output("docker", "inspect", "--format", "{{json .State.Health}}", envoy))
+        log = output(*compose, "logs", "--no-color", "--tail", "20")
+        if not checks.check("compose: Envoy is healthy", health["Status"] == "healthy", f"{health}\n{log}"):
+            return
+        checks.check("compose: Prometheus started after it", up.returncode == 0, log)
         ports = output("docker", "ps", "--format", "{{.Ports}}")
         published = set(re.findall(r"(\S+:\d+)->", ports))
         expected = {f"127.0.0.1:{port}" for port in (demo.GATEWAY, demo.ADMIN, 9090)}
@@ -213,11 +214,11 @@ def check_compose(checks):
     checks.check("compose: no container is left", left == "", left)
 
 
-def main_isolated(envoy, prometheus, registry):
+def main_isolated(directory, envoy, prometheus, registry):
     checks = dashboard.Checks()
     run("ip", "link", "set", "lo", "up")
-    with tempfile.TemporaryDirectory() as directory, contextlib.ExitStack() as services:
-        directory = pathlib.Path(directory)
+    directory = pathlib.Path(directory)
+    with contextlib.ExitStack() as services:
         os.environ["DOCKER_HOST"] = f"unix://{directory}/docker.sock"
         options = {"data-root": directory / "data", "exec-root": directory / "exec", "pidfile": directory / "pid"}
         options["host"] = os.environ["DOCKER_HOST"]
@@ -245,7 +246,10 @@ def main(envoy):
     make_root()
     programs = [envoy, find_debian.find("prometheus"), find_debian.find("docker-registry")]
     namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
-    os.execvp(namespaces[0], [*namespaces, sys.executable, __file__, "--isolated", *programs])
+    # Its mounts end with the namespaces, before the directory is removed.
+    with tempfile.TemporaryDirectory() as directory:
+        command = [*namespaces, sys.executable, __file__, "--isolated", directory, *programs]
+        sys.exit(subprocess.run(command).returncode)
 
 
 if __name__ == "__main__":
