@@ -54,15 +54,22 @@ def start(envoy, directory):
     command = [envoy, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "--log-path", log]
     with open(directory / ACCESS_LOG, "wb") as access_log:
         process = subprocess.Popen(command, cwd=TOP, stdout=access_log, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        if process.poll() is not None:
-            break
-        ready = ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{ports[ADMIN]}/ready"]
-        if subprocess.run(ready).returncode == 0:
-            return process, ports
-        time.sleep(0.1)
+    if is_ready(ports[ADMIN], lambda: process.poll() is None):
+        return process, ports
     process.kill()
     sys.exit(f"Envoy did not start:\n{log.read_text() if log.exists() else ''}")
+
+
+def is_ready(admin, may_yet=lambda: True):
+    """Whether Envoy is ready within 20 seconds."""
+    ready = ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{admin}/ready"]
+    for _ in range(200):
+        if not may_yet():
+            return False
+        if subprocess.run(ready).returncode == 0:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def curl(port, headers):
@@ -148,6 +155,8 @@ def keep_running(process, port):
 
 def main():
     if "--running" in sys.argv:
+        if not is_ready(ADMIN):
+            sys.exit(f"expected a running Envoy, found none that is ready on 127.0.0.1:{ADMIN}")
         return demo(GATEWAY)
     # So that `kill` stops Envoy too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
