@@ -4,6 +4,10 @@ MODULE := target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
 TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 # Evaluated where it is used, after `tools`: ENVOY_BIN, else `envoy` on PATH, else a pinned release in target/.
 FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && [ -n "$$ENVOY_BIN" ] && export ENVOY_BIN
+# The module as an OCI image: its name, and the URL of the source for its label.
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+IMAGE := auth-o-tron-envoy:$(VERSION)
+IMAGE_SOURCE :=
 FUZZ_TARGETS := decide signature formats
 FUZZ_SECONDS := 60
 OHA_VERSION := 1.16.0
@@ -11,7 +15,8 @@ OHA := target/oha-$(OHA_VERSION)/bin/oha
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build otron schema test manifests bench bench-core cost fuzz ci format lint doc tools toolchain
+.PHONY: help demo run build otron schema test manifests dashboard compose-test image bench bench-core cost fuzz ci
+.PHONY: format lint doc tools toolchain
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -38,6 +43,19 @@ test: build ## every test: core, module, real Envoy, command
 manifests: toolchain ## the fields of the manifests for Istio and Envoy Gateway, by the resources' types
 	cargo test --locked --manifest-path tests/manifests/Cargo.toml --target-dir target/manifests
 
+dashboard: build ## every query of the dashboard, in a real Prometheus
+	@$(FIND_ENVOY) && PROMETHEUS_BIN="$$(python3 tests/support/find_debian.py prometheus)" \
+		&& python3 tests/dashboard.py "$$ENVOY_BIN" "$$PROMETHEUS_BIN"
+
+compose-test: build ## envoy/docker-compose.yaml and the OCI image in a Docker of its own; root on Debian
+	@$(FIND_ENVOY) && python3 tests/compose.py "$$ENVOY_BIN"
+
+# The fetchers of Istio and Envoy Gateway ask for linux/amd64, wherever they run. Without attestations there is nothing
+# to ask: the image is one manifest.
+image: build ## the module as an OCI image: auth-o-tron-envoy:VERSION
+	tar -c envoy/Dockerfile $(MODULE) | BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform linux/amd64 \
+		--build-arg VERSION=$(VERSION) --build-arg SOURCE=$(IMAGE_SOURCE) -f envoy/Dockerfile -t $(IMAGE) -
+
 bench: build $(OHA) ## what a request costs in Envoy, beside the alternatives
 	for module in empty-sdk host-calls; do cargo build --locked --release --target-dir target/bench \
 		--target wasm32-wasip1 --manifest-path tests/bench/$$module/Cargo.toml || exit 1; done
@@ -63,7 +81,7 @@ fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 			-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
 	done
 
-ci: format lint doc test manifests ## what .ci/run calls
+ci: format lint doc manifests dashboard test ## what .ci/run calls
 
 format: toolchain ## check the format
 	cargo fmt --check

@@ -3,6 +3,7 @@
 
 demo.py ENVOY          sends real requests, shows what came out, and stops
 demo.py ENVOY --keep   keeps running until Ctrl-C
+demo.py --running      sends the requests to one that listens already, such as that of docker-compose.yaml
 """
 
 import base64
@@ -53,15 +54,22 @@ def start(envoy, directory):
     command = [envoy, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "--log-path", log]
     with open(directory / ACCESS_LOG, "wb") as access_log:
         process = subprocess.Popen(command, cwd=TOP, stdout=access_log, stderr=subprocess.DEVNULL)
-    for _ in range(200):
-        if process.poll() is not None:
-            break
-        ready = ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{ports[ADMIN]}/ready"]
-        if subprocess.run(ready).returncode == 0:
-            return process, ports
-        time.sleep(0.1)
+    if is_ready(ports[ADMIN], lambda: process.poll() is None):
+        return process, ports
     process.kill()
     sys.exit(f"Envoy did not start:\n{log.read_text() if log.exists() else ''}")
+
+
+def is_ready(admin, may_yet=lambda: True):
+    """Whether Envoy is ready within 20 seconds."""
+    ready = ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{admin}/ready"]
+    for _ in range(200):
+        if not may_yet():
+            return False
+        if subprocess.run(ready).returncode == 0:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def curl(port, headers):
@@ -117,7 +125,7 @@ def demo(port):
     expect(status, 401)
 
 
-def show_traces(admin, access_log):
+def show_traces(admin, read_access_log):
     """What became of the three requests, as an operator sees it."""
     print("# 4. What the operator sees: counters for Prometheus, and the access log\n")
     command = ["curl", "-s", f"http://127.0.0.1:{admin}/stats/prometheus?filter=auth_o_tron&usedonly"]
@@ -126,7 +134,7 @@ def show_traces(admin, access_log):
     print("\n".join(line for line in counters.splitlines() if line.startswith("auth_o_tron")), "\n")
     expect('auth_o_tron_denied{code="identity_missing"} 1' in counters, True)
     for _ in range(100):
-        lines = access_log.read_text().splitlines()
+        lines = read_access_log().splitlines()
         if len(lines) >= 3:
             break
         # Envoy writes it every second.
@@ -146,6 +154,10 @@ def keep_running(process, port):
 
 
 def main():
+    if "--running" in sys.argv:
+        if not is_ready(ADMIN):
+            sys.exit(f"expected a running Envoy, found none that is ready on 127.0.0.1:{ADMIN}")
+        return demo(GATEWAY)
     # So that `kill` stops Envoy too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as directory:
@@ -155,10 +167,11 @@ def main():
                 keep_running(process, ports[GATEWAY])
             else:
                 demo(ports[GATEWAY])
-                show_traces(ports[ADMIN], pathlib.Path(directory) / ACCESS_LOG)
+                show_traces(ports[ADMIN], (pathlib.Path(directory) / ACCESS_LOG).read_text)
         finally:
             process.terminate()
             process.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()
