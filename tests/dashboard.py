@@ -94,12 +94,15 @@ def query(prometheus, expr):
 
 def check_panels(checks):
     """What Grafana needs to show a panel, and its reader to understand it."""
-    uid = re.search(r"uid: (\S+)", (OBSERVABILITY / "datasource.yaml").read_text())[1]
+    datasource = (OBSERVABILITY / "datasource.yaml").read_text()
+    uid = re.search(r"uid: (\S+)", datasource)[1]
     for panel in DASHBOARD["panels"]:
         texts = [panel.get("title"), panel.get("description"), panel["fieldConfig"]["defaults"].get("unit")]
         sources = {source["datasource"]["uid"] for source in [panel, *panel["targets"]]}
         complete = all(texts) and sources == {uid}
         checks.check(f"panel: {texts[0]} has title, description, unit, datasource", complete, (texts, sources))
+    interval = re.search(r"timeInterval: (\d+)s", datasource)[1]
+    checks.check("datasource: timeInterval is the scrape_interval", interval == str(SCRAPE_SECONDS), interval)
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     checks.check("panel: ids differ", len(set(ids)) == len(ids), ids)
 
