@@ -235,7 +235,7 @@ def main_isolated(directory, envoy, prometheus, registry):
         build_stand_ins(envoy, prometheus)
         check_image(checks)
         check_compose(checks)
-        print("\nNot run: Grafana, which no registry of packages has.")
+        print("\nNot run: Grafana, which Debian does not package.")
     checks.end()
 
 

@@ -101,6 +101,8 @@ def check_panels(checks):
         sources = {source["datasource"]["uid"] for source in [panel, *panel["targets"]]}
         complete = all(texts) and sources == {uid}
         checks.check(f"panel: {texts[0]} has title, description, unit, datasource", complete, (texts, sources))
+    interval = re.search(r"timeInterval: (\d+)s", DATASOURCE)[1]
+    checks.check("datasource: timeInterval is the scrape_interval", interval == str(SCRAPE_SECONDS), interval)
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     checks.check("panel: ids differ", len(set(ids)) == len(ids), ids)
 
