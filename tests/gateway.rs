@@ -21,11 +21,9 @@ fn who_has_the_proof_gets_a_token() {
     manager["http_filters"][0] = wasm_filter(&of_kind(FILE, "EnvoyExtensionPolicy"));
     let envoy = Envoy::start(&bootstrap);
     let send = |proof: &str| {
-        let request = format!(
-            "GET / HTTP/1.1\r\nhost: test\r\nx-case: case\r\nx-auth-username: alice\r\nx-auth-realm: internal\r\n\
-             x-auth-proof: {proof}\r\n\r\n"
-        );
-        (support::send(envoy.port("gateway"), request.as_bytes()).expect("a reply"), upstream.take("case"))
+        let headers = [("x-auth-username", "alice"), ("x-auth-realm", "internal"), ("x-auth-proof", proof)];
+        let request = support::request(&headers);
+        (support::send(envoy.port("gateway"), &request).expect("a reply"), upstream.take("case"))
     };
     let (reply, arrived) = send(PROOF);
     assert_eq!(reply.status, 200, "{reply:?}");

@@ -12,7 +12,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use manifest::{documents, host_variables, jwt_authn_and_rbac, of_kind, secret_variables, wasm_filter};
 use serde_json::{Value, json};
 use support::{
-    Envoy, Message, Reply, SIGNING_SECRET, Upstream, check_denied,
+    Envoy, Message, Reply, SIGNING_SECRET, Upstream, check_denied, request,
     tls::{Authority, Client, uri},
     verify,
 };
@@ -66,15 +66,6 @@ impl Mesh {
         let reply = support::send(self.envoy.port("service"), &request(headers.as_slice())).expect("a reply");
         (reply.status, self.upstream.take("case"))
     }
-}
-
-fn request(headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut request = "GET / HTTP/1.1\r\nhost: test\r\nx-case: case\r\n".to_owned();
-    for (name, value) in headers {
-        request.extend([name, ": ", value, "\r\n"]);
-    }
-    request.push_str("\r\n");
-    request.into_bytes()
 }
 
 /// The filters of a listener, before the router.

@@ -13,7 +13,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::{
-    Envoy, Message, Reply, Upstream, check_denied,
+    Envoy, Message, Reply, Upstream, check_denied, request,
     tls::{Authority, Client, dns, uri},
     verify,
 };
@@ -56,15 +56,6 @@ impl World {
         let reply = self.authority.send(port, Some(client), &request(headers)).expect("a reply");
         (reply, self.upstream.take("case"))
     }
-}
-
-fn request(headers: &[(&str, &str)]) -> Vec<u8> {
-    let mut request = "GET / HTTP/1.1\r\nhost: test\r\nx-case: case\r\n".to_owned();
-    for (name, value) in headers {
-        request.extend([name, ": ", value, "\r\n"]);
-    }
-    request.push_str("\r\n");
-    request.into_bytes()
 }
 
 fn manager(bootstrap: &mut Value) -> &mut Value {

@@ -170,9 +170,9 @@ fn envoy() {
     *jwks_source = json!({"inline_string": jwks()});
     let envoy = Envoy::start(&bootstrap);
     check(|authorization| {
-        let request = format!("GET / HTTP/1.1\r\nhost: test\r\nx-case: a\r\nauthorization: {authorization}\r\n\r\n");
-        let reply = support::send(envoy.port("service"), request.as_bytes()).expect("a reply");
-        let arrived = upstream.take("a");
+        let request = support::request(&[("authorization", authorization)]);
+        let reply = support::send(envoy.port("service"), &request).expect("a reply");
+        let arrived = upstream.take("case");
         if reply.status != 200 {
             assert!(arrived.is_none(), "{arrived:?}");
             return Err(format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body)));

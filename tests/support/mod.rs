@@ -366,6 +366,16 @@ impl Connection {
     }
 }
 
+/// A request that the upstream keeps as `case`, with these headers.
+pub fn request(headers: &[(&str, &str)]) -> Vec<u8> {
+    let mut request = "GET / HTTP/1.1\r\nhost: test\r\nx-case: case\r\n".to_owned();
+    for (name, value) in headers {
+        request.extend([name, ": ", value, "\r\n"]);
+    }
+    request.push_str("\r\n");
+    request.into_bytes()
+}
+
 pub fn get(port: u16, path: &str) -> Option<Reply> {
     send(port, format!("GET {path} HTTP/1.1\r\nhost: test\r\n\r\n").as_bytes())
 }
