@@ -85,6 +85,7 @@ ci: format lint doc manifests dashboard test ## what .ci/run calls
 
 format: toolchain ## check the format
 	cargo fmt --check
+	rustfmt --edition 2024 --check $(wildcard tests/manifests/*.rs tests/bench/*/*.rs tests/fuzz/*/*.rs)
 
 lint: toolchain ## clippy, for the host and for the module
 	cargo clippy --locked --all-targets --features cli -- -D warnings
