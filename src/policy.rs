@@ -318,8 +318,8 @@ fn check_expiry(identity: &Identity<'_>, now: i64) -> Result<Option<i64>, Reject
 impl IdentitySources {
     fn read<'a>(&'a self, request: &Request<'a>, form: ScopesForm) -> Result<Identity<'a>, Rejection> {
         // Also those that no claim is read from, such as the second of a list: they may be forwarded.
-        for value in request.identity_values().filter(|value| self.is_there(value)) {
-            identity::text(value, MAX_IDENTITY_BYTES).map_err(malformed("a header"))?;
+        for (id, value) in request.identity().filter(|(_, value)| self.is_there(value)) {
+            identity::text(value, MAX_IDENTITY_BYTES).map_err(|flaw| Rejection::malformed(self.claim_of(id), flaw))?;
         }
         let identity = Identity {
             username: self.read_username(request).map_err(malformed("username"))?,
@@ -330,6 +330,27 @@ impl IdentitySources {
         };
         self.check_required(&identity)?;
         Ok(identity)
+    }
+
+    /// What a header is for, in words for people.
+    fn claim_of(&self, id: NameId) -> &'static str {
+        let realm = match &self.realm {
+            RealmSource::Header(ids) => ids.as_slice(),
+            RealmSource::Fixed(_) => &[],
+        };
+        let sources = [
+            ("username", self.username.as_slice()),
+            ("realm", realm),
+            ("roles", &self.roles.0),
+            ("scopes", &self.scopes.0),
+            ("attributes", &self.attributes),
+        ];
+        let claim = sources.into_iter().find(|(_, ids)| ids.contains(&id)).map(|(claim, _)| claim);
+        claim.unwrap_or(if self.attributes_from.iter().any(|(_, own)| *own == id) {
+            "attributes"
+        } else {
+            "a header that no claim is read from"
+        })
     }
 
     fn is_there(&self, value: &[u8]) -> bool {

@@ -275,11 +275,6 @@ impl<'a> Request<'a> {
         dictionary
     }
 
-    /// The values of all identity headers, in the order of the request.
-    pub fn identity_values(&self) -> impl Iterator<Item = &'a [u8]> {
-        self.identity_hits().map(|hit| hit.value)
-    }
-
     /// Whether a field's combined value (RFC 9110, section 5.3), as signatures cover it, tells the identity to the byte:
     /// it has no blanks at the ends of a line, and a comma in one line reads as two lines.
     #[must_use]

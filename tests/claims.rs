@@ -4,7 +4,7 @@
 
 use auth_o_tron_envoy::{
     policy::{Policy, Verdict},
-    rejection::Code,
+    rejection::{Code, Rejection},
     request::Request,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -331,4 +331,32 @@ proptest! {
         prop_assert_eq!(&claims["sub"], &json!(format!("r-{username}")));
         prop_assert_eq!(&claims["roles"], &json!(roles));
     }
+}
+
+#[test]
+fn a_denial_names_the_part_that_is_at_fault() {
+    let changes = json!({"identity": {
+        "username": {"header": ["x-auth-name", "x-auth-username"]},
+        "attributes": {"from": {"email": "x-auth-email"}},
+    }});
+    for (name, part) in [
+        ("x-auth-username", "username"),
+        ("x-auth-name", "username"),
+        ("x-auth-realm", "realm"),
+        ("x-auth-roles", "roles"),
+        ("x-auth-scopes", "scopes"),
+        ("x-auth-attributes", "attributes"),
+        ("x-auth-email", "attributes"),
+    ] {
+        let mut headers: Vec<_> = SEED_HEADERS.iter().copied().filter(|(own, _)| *own != name).collect();
+        headers.push((name, ""));
+        let verdict = decide(&changes, &headers, SEED_NOW);
+        assert_eq!(verdict, Verdict::Deny(Rejection::malformed(part, "empty")), "{name}");
+    }
+    let headers = [ALICE, &[("x-remote-uid", "")]].concat();
+    let kubernetes = json!({"identity": {
+        "preset": "kubernetes", "username": {"header": "x-auth-username"}, "realm": {"header": "x-auth-realm"},
+    }});
+    let part = "a header that no claim is read from";
+    assert_eq!(decide(&kubernetes, &headers, SEED_NOW), Verdict::Deny(Rejection::malformed(part, "empty")));
 }
