@@ -8,6 +8,7 @@ demo.py --running      sends the requests to one that listens already, such as t
 
 import base64
 import json
+import os
 import pathlib
 import shlex
 import signal
@@ -19,6 +20,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[1]
 GATEWAY, SERVICE, ADMIN = 10000, 10001, 9901
+RUNNING = (("GATEWAY_PORT", GATEWAY), ("ADMIN_PORT", ADMIN))
 ACCESS_LOG = "access.log"
 IDENTITY = [
     "x-auth-username: alice",
@@ -155,9 +157,11 @@ def keep_running(process, port):
 
 def main():
     if "--running" in sys.argv:
-        if not is_ready(ADMIN):
-            sys.exit(f"expected a running Envoy, found none that is ready on 127.0.0.1:{ADMIN}")
-        return demo(GATEWAY)
+        # The variables of docker-compose.yaml.
+        gateway, admin = (int(os.environ.get(name, port)) for name, port in RUNNING)
+        if not is_ready(admin):
+            sys.exit(f"expected a running Envoy, found none that is ready on 127.0.0.1:{admin}")
+        return demo(gateway)
     # So that `kill` stops Envoy too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     with tempfile.TemporaryDirectory() as directory:
