@@ -41,7 +41,7 @@ struct Said {
 fn otron(args: impl IntoIterator<Item = OsString>) -> Said {
     let output = Command::new(env!("CARGO_BIN_EXE_otron"))
         .args(args)
-        .envs([("AUTH_O_TRON_SECRET", SIGNING_SECRET), ("PROXY_SECRET", PROOF)])
+        .envs([("AUTH_O_TRON_SECRET", SIGNING_SECRET), ("PROXY_SECRET", PROOF), ("OTHER_SECRET", &"x".repeat(32))])
         .output()
         .expect("otron starts");
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -193,7 +193,7 @@ impl World {
             assert_eq!(answer["valid"], code == 0);
             assert_eq!(answer["claims"]["sub"], if code == 0 { json!("internal-alice") } else { Value::Null });
         }
-        let wrong_secret = otron(strings(&["verify", &token, "--secret-env", "PROXY_SECRET"]));
+        let wrong_secret = otron(strings(&["verify", &token, "--secret-env", "OTHER_SECRET"]));
         assert_eq!(wrong_secret.code, Some(1));
         let no_secret = otron(strings(&["verify", &token, "--secret-env", "ABSENT"]));
         assert_eq!(no_secret.code, Some(2));

@@ -9,6 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use jsonwebtoken::Header;
 use serde_json::{Value, json};
 use support::{
     PROOF, SIGNING_SECRET,
@@ -445,7 +446,7 @@ fn exit_codes_are_those_of_the_help() {
         (2, &["explain", good, "--filter", "another"]),
         (2, &["sign", good, "--keyid", "a"]),
         (2, &["sign", good]),
-        (1, &["verify", "a.b.c", "--secret-env", "PROXY_SECRET"]),
+        (1, &["verify", "a.b.c", "--secret-env", "AUTH_O_TRON_SECRET"]),
         (2, &["verify", "a.b.c", "--secret-env", "ABSENT"]),
         (0, &["schema"]),
     ] {
@@ -508,6 +509,20 @@ fn properties_and_filter_state_are_evidence() {
         let args = ["explain", "-", "-H", "x-auth-username: alice", "-H", "x-auth-realm: a"];
         let said = otron(&[&args[..], evidence].concat(), &format!("{jwt}trust: [{{{trust}}}]\n"));
         assert_eq!(said.code, code, "{trust} {evidence:?}: {said:?}");
+    }
+}
+
+/// A token that is signed with a secret that the filter refuses proves nothing: with an empty one, anybody can sign.
+#[test]
+fn a_token_is_verified_with_no_secret_that_is_too_short() {
+    let long = "x".repeat(32);
+    for (secret, code) in [("", 2), (TYPED_SECRET, 2), (&long[1..], 2), (&long, 0)] {
+        let key = jsonwebtoken::EncodingKey::from_secret(secret.as_bytes());
+        let token = jsonwebtoken::encode(&Header::default(), &json!({"exp": 4_102_444_800_u64}), &key).unwrap();
+        let said = run(&["verify", &token, "--secret-env", "SECRET"], "", &[("SECRET", secret)]);
+        assert_eq!(said.code, code, "{said:?}");
+        let found = format!("--secret-env: found {} bytes in \"SECRET\", expected at least 32", secret.len());
+        assert_eq!(said.err.contains(&found), code == 2, "{said:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{env, io};
 
+use auth_o_tron_envoy::jwt::MIN_SECRET_BYTES;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
 use serde_json::{Value, json};
 
@@ -31,6 +32,14 @@ pub fn run(args: &Args, json: bool) -> Answer {
     let secret = env::var(&args.secret_env).map_err(|_| {
         format!("--secret-env: the environment variable {:?} is not set, or not UTF-8", args.secret_env)
     })?;
+    // The filter has no such key, and with an empty one anybody can sign.
+    if secret.len() < MIN_SECRET_BYTES {
+        return Err(format!(
+            "--secret-env: found {} bytes in {:?}, expected at least {MIN_SECRET_BYTES} (RFC 7518, section 3.2)",
+            secret.len(),
+            args.secret_env
+        ));
+    }
     let token = if args.token == "-" {
         io::read_to_string(io::stdin()).map_err(|error| format!("the standard input: {error}"))?
     } else {
