@@ -288,6 +288,17 @@ fn what_is_no_configuration_is_said_to_be_none() {
         let alias = vec![format!("*a{}", n - 1); 4].join(", ");
         format!("{text}a{n}: &a{n} [{alias}]\n")
     });
+    // What would fill the memory: the copies of one long text, and those of a list in lists that all have anchors.
+    let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(1_000));
+    let open: Vec<_> = (0..100).map(|n| format!("&a{n} [")).collect();
+    let anchors = open.concat() + &"x, ".repeat(50_000) + &"]".repeat(100);
+    for text in [&text, &anchors] {
+        let (code, file) = check(text);
+        assert_eq!(
+            (code, &file["errors"][0]["message"]),
+            (1, &json!("anchors and aliases that are too much to be read"))
+        );
+    }
     for text in [deep.as_str(), &"{a: ".repeat(100_000), &bomb] {
         assert_eq!(check(text).0, 1);
     }
@@ -381,6 +392,10 @@ fn no_line_that_is_shown_has_a_secret() {
         format!("{{\"jwt\": {{\"iss\": 5, \"exp\": 1, \"secret\": \"{long}\"}}, }}"),
         format!("jwt: {{iss: 5, secret: '{long}'}} # {long}"),
         format!("jwt: {{iss: 5, secret: '{long}'"),
+        format!("jwt: {{iss: 5, secert: '{long}'}}"),
+        format!("jwt: {{iss: 5, \"Secret\": [\"{long}\"]}}"),
+        format!("{{\"jwt\": {{\"iss\": 5, \"secert\": \"{long}\"}}}}"),
+        format!("jwt: {{iss: 5}} # {long}"),
         format!("jwt: \"{long}\""),
         format!("jwt: [\"{long}\"]"),
         format!("jwt: {{iss: {{a: \"{long}\"}}, exp: 1}}"),
@@ -389,6 +404,10 @@ fn no_line_that_is_shown_has_a_secret() {
         format!("jwt: &a {{iss: 5, secret: \"{long}\"}}\nother: *a"),
         format!("jwt: {{iss: 5}}\ntrust: [{{shared_secret: {{header: x, secret: \"{long}\"}}}}]"),
         format!("{long}\n  : jwt: a: b"),
+        format!(
+            "\"@type\": envoy.extensions.filters.http.wasm.v3.Wasm\nconfig:\n  name: auth_o_tron\n  configuration: \
+             {{\"@type\": google.protobuf.Struct, value: {{jwt: {{secert: '{long}'}}}}}}\n"
+        ),
         format!("- {long}\njwt: {{iss: 5}}"),
         format!("jwt: a\n - {long}:{long}\n  :"),
         format!(

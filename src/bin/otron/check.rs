@@ -12,6 +12,7 @@ use auth_o_tron_envoy::{
     config::{Config, ConfigError},
     policy::{Policy, compile::inline_secrets},
 };
+use schemars::schema_for;
 use serde_json::{Value, json};
 
 use crate::{
@@ -125,8 +126,10 @@ impl File {
     /// The file without its secrets, also without those of texts within it.
     pub fn shown(&self) -> Shown {
         let mut shown = Shown::new(&self.name, &self.text, &self.documents);
+        let known = field_names(schema_for!(Config).as_value());
         for tree in self.plugins().iter().filter_map(|plugin| self.tree(plugin)) {
             shown.mask_secrets(&tree);
+            shown.mask_unknown(&tree, &known);
         }
         shown
     }
@@ -189,8 +192,8 @@ impl File {
     fn tree(&self, plugin: &Plugin<'_>) -> Option<Node> {
         match &plugin.configuration {
             Configuration::Text(node) => source::embedded(node, node.text()?, &self.text),
-            Configuration::Tree(node) => Some((*node).clone()),
-            Configuration::Struct(_) | Configuration::Missing => None,
+            Configuration::Tree(node) | Configuration::Struct(node) => Some((*node).clone()),
+            Configuration::Missing => None,
         }
     }
 
@@ -226,6 +229,17 @@ impl File {
             _ => key,
         }
     }
+}
+
+/// The name of every field that a plugin configuration may have, at whatever depth.
+fn field_names(schema: &Value) -> BTreeSet<String> {
+    let parts = schema.as_object().into_iter().flatten();
+    parts
+        .flat_map(|(name, part)| {
+            let own = part.as_object().filter(|_| name == "properties").into_iter().flat_map(|fields| fields.keys());
+            own.cloned().chain(field_names(part)).collect::<Vec<_>>()
+        })
+        .collect()
 }
 
 /// A variable as the VM will have it.

@@ -1,5 +1,7 @@
 //! What people read: findings with the lines that they are about, in which no secret is shown.
 
+use std::collections::BTreeSet;
+
 use annotate_snippets::{AnnotationKind, Group, Level as Title, Renderer, Snippet};
 use serde_json::{Value, json};
 
@@ -47,11 +49,30 @@ const MIN_SECRET_CHARS: usize = 4;
 
 impl Shown {
     pub fn new(name: &str, text: &[char], documents: &[Node]) -> Self {
-        let mut shown = Self { name: name.to_owned(), masked: text.to_vec() };
+        // What is in none of the parts is a comment.
+        let masked = text.iter().map(|c| if c.is_alphanumeric() { '*' } else { *c }).collect();
+        let mut shown = Self { name: name.to_owned(), masked };
+        for document in documents {
+            shown.reveal(document, text);
+        }
+        // After all are revealed: a secret of one is masked in every other, too.
         for document in documents {
             shown.mask_secrets(document);
         }
         shown
+    }
+
+    fn reveal(&mut self, node: &Node, text: &[char]) {
+        if let (Kind::Scalar(..), Some(own), Some(masked)) =
+            (&node.kind, text.get(node.place.clone()), self.masked.get_mut(node.place.clone()))
+        {
+            masked.copy_from_slice(own);
+        }
+        node.items().iter().for_each(|item| self.reveal(item, text));
+        for (key, value) in node.fields() {
+            self.reveal(key, text);
+            self.reveal(value, text);
+        }
     }
 
     /// A text that cannot be read, so that anything in it may be a secret: the names before colons are shown.
@@ -111,6 +132,19 @@ impl Shown {
                 "secret" | "key_values" | "keyValues" | "inline_string" | "inlineString" => self.mask_all(value),
                 "value" if is_variable => self.mask_all(value),
                 _ => self.mask_secrets(value),
+            }
+        }
+    }
+
+    /// The values of fields that no plugin configuration has: one may be a `secret` whose name is misspelt. What is to be
+    /// in tokens, and names of headers, are no secrets.
+    pub fn mask_unknown(&mut self, node: &Node, known: &BTreeSet<String>) {
+        node.items().iter().for_each(|item| self.mask_unknown(item, known));
+        for (key, value) in node.fields() {
+            match key.text().unwrap_or_default() {
+                "extra" | "from" => {}
+                name if known.contains(name) => self.mask_unknown(value, known),
+                _ => self.mask_all(value),
             }
         }
     }

@@ -12,8 +12,8 @@ pub type Place = Range<usize>;
 /// Deeper than `serde_json` reads.
 const MAX_DEPTH: usize = 128;
 
-/// The most parts that aliases may stand for, all together.
-const MAX_ALIASED: usize = 100_000;
+/// The most parts and characters that anchors and aliases may copy, all together.
+const MAX_COPIED: usize = 1_000_000;
 
 /// A part of a text.
 #[derive(Clone, Debug)]
@@ -121,8 +121,8 @@ impl Node {
     }
 
     fn size(&self) -> usize {
-        let fields = self.fields().iter().map(|(_, value)| value.size() + 1);
-        1 + self.items().iter().map(Self::size).chain(fields).sum::<usize>()
+        let fields = self.fields().iter().map(|(key, value)| key.size() + value.size());
+        1 + self.text().map_or(0, str::len) + self.items().iter().map(Self::size).chain(fields).sum::<usize>()
     }
 
     /// Moves every place, of a text within another.
@@ -250,7 +250,7 @@ struct Tree {
     /// The lists and objects that are not at their end, each with its anchor; in an object, the name whose value comes.
     open: Vec<(Node, usize, Option<Node>)>,
     anchors: BTreeMap<usize, Node>,
-    aliased: usize,
+    copied: usize,
 }
 
 impl Tree {
@@ -260,7 +260,7 @@ impl Tree {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = resolve(&text, style, tag.as_deref());
-                self.add(Node { place, kind: Kind::Scalar(text.into_owned(), value) }, anchor);
+                self.add(Node { place, kind: Kind::Scalar(text.into_owned(), value) }, anchor)?;
             }
             Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) if self.open.len() < MAX_DEPTH => {
                 let is_list = matches!(event, Event::SequenceStart(..));
@@ -271,25 +271,24 @@ impl Tree {
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some((mut node, anchor, _)) = self.open.pop() {
                     node.place.end = place.end.max(node.place.start);
-                    self.add(node, anchor);
+                    self.add(node, anchor)?;
                 }
             }
             // What it stands for is at its own place.
             Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor).cloned().ok_or_else(|| error("an alias of nothing"))?;
-                self.aliased += node.size();
-                if self.aliased > MAX_ALIASED {
-                    return Err(error("aliases of aliases that are too much to be read"));
-                }
-                self.add(node, 0);
+                let node = self.anchors.get(&anchor).ok_or_else(|| error("an alias of nothing"))?;
+                count(&mut self.copied, node)?;
+                let node = node.clone();
+                self.add(node, 0)?;
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn add(&mut self, node: Node, anchor: usize) {
+    fn add(&mut self, node: Node, anchor: usize) -> Result<(), SyntaxError> {
         if anchor != 0 {
+            count(&mut self.copied, &node)?;
             self.anchors.insert(anchor, node.clone());
         }
         match self.open.last_mut() {
@@ -301,7 +300,18 @@ impl Tree {
             },
             Some((Node { kind: Kind::Scalar(..), .. }, ..)) => {}
         }
+        Ok(())
     }
+}
+
+/// Counts a copy, before it is made.
+fn count(copied: &mut usize, node: &Node) -> Result<(), SyntaxError> {
+    *copied += node.size();
+    if *copied > MAX_COPIED {
+        let problem = "anchors and aliases that are too much to be read".to_owned();
+        return Err(SyntaxError { problem, place: node.place.clone() });
+    }
+    Ok(())
 }
 
 /// What a scalar stands for (YAML 1.2.2, section 10.3.2).
@@ -320,7 +330,8 @@ fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Value {
             let integer = radix("0x", 16).or_else(|| radix("0o", 8)).or_else(|| digits.parse().ok()).map(Value::from);
             let is_number = digits.starts_with(|c: char| c.is_ascii_digit() || "-.".contains(c));
             let integer = integer.or_else(|| digits.parse::<u64>().ok().map(Value::from));
-            let fraction = || digits.parse::<f64>().ok().filter(|_| is_number).map(Value::from);
+            let fraction =
+                || digits.parse::<f64>().ok().filter(|number| is_number && number.is_finite()).map(Value::from);
             integer.or_else(fraction).unwrap_or_else(|| text.into())
         }
     }
