@@ -475,6 +475,8 @@ fn exit_codes_are_those_of_the_help() {
         let said = otron(&[&["--json"], args].concat(), "");
         assert_eq!(said.code, code, "{args:?}: {said:?}");
     }
+    let said = otron(&["sign", good, "--keyid", "a"], "");
+    assert!(said.err.contains("found no `signature` in the configuration"), "{said:?}");
 }
 
 /// What only people who ask by hand get to see: `tests/explain.rs` has the rest in JSON.

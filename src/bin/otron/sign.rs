@@ -35,6 +35,9 @@ pub fn run(args: &Args, json: bool) -> Answer {
     };
     let keys = config.trust.iter().filter_map(|entry| entry.signature.as_ref()).flat_map(|signature| &signature.keys);
     let keys: Vec<_> = keys.collect();
+    if keys.is_empty() {
+        return Err("trust: found no `signature` in the configuration, expected one whose key signs".to_owned());
+    }
     let Some(key) = keys.iter().find(|key| key.keyid == args.keyid) else {
         let keyids: Vec<_> = keys.iter().map(|key| key.keyid.as_str()).collect();
         return Err(format!("--keyid: found {:?}, expected one of: {}", args.keyid, keyids.join(", ")));
