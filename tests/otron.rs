@@ -288,6 +288,10 @@ fn what_is_no_configuration_is_said_to_be_none() {
         let alias = vec![format!("*a{}", n - 1); 4].join(", ");
         format!("{text}a{n}: &a{n} [{alias}]\n")
     });
+    // A text, in YAML, and no number of JSON.
+    for text in ["-inf", "-nan", "1e999"] {
+        assert_eq!(check(&PLAIN.replace("iss: a", &format!("iss: {text}"))).0, 0, "{text}");
+    }
     // What would fill the memory: the copies of one long text, and those of a list in lists that all have anchors.
     let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), "*a, ".repeat(1_000));
     let open: Vec<_> = (0..100).map(|n| format!("&a{n} [")).collect();
