@@ -328,6 +328,8 @@ fn a_manifest_is_checked_for_what_only_it_can_say() {
         (istio("WasmPlugin"), "FAIL_RELOAD → FAIL_OPEN"),
         (istio("TrafficExtension"), "FAIL_RELOAD → FAIL_OPEN"),
         (gateway(), "failOpen: false → failOpen: true"),
+        (gateway(), "failOpen: false → failOpen: True"),
+        (gateway(), "failOpen: false → failOpen: yes"),
     ] {
         let (from, to) = fails_open.split_once(" → ").unwrap();
         assert!(text.contains(from));

@@ -141,6 +141,11 @@ fn proto<'d>(node: &'d Node, name: &str) -> Option<&'d Node> {
     node.field(&[name, &camel]).map(|(_, value)| value)
 }
 
+/// Whether Envoy or Kubernetes reads it as true, as YAML 1.1 does.
+fn is_true(node: &Node) -> bool {
+    node.text().is_some_and(|text| ["true", "yes", "on", "y"].contains(&text.to_ascii_lowercase().as_str()))
+}
+
 fn inline_value(node: &Node) -> Option<(String, Place)> {
     Some((node.text()?.to_owned(), node.place.clone()))
 }
@@ -169,7 +174,7 @@ fn envoy(config: &Node) -> Plugin<'_> {
     let values = variables.and_then(|variables| proto(variables, "key_values"));
     let inline = values.iter().flat_map(|values| values.fields());
     let fails_open = proto(config, "failure_policy").filter(|policy| policy.text() == Some("FAIL_OPEN"));
-    let fails_open = fails_open.or_else(|| proto(config, "fail_open").filter(|open| open.text() == Some("true")));
+    let fails_open = fails_open.or_else(|| proto(config, "fail_open").filter(|open| is_true(open)));
     let code = vm.and_then(|vm| vm.get("code")).map(Node::to_json).unwrap_or_default();
     Plugin {
         kind: "Envoy Wasm filter",
@@ -225,7 +230,7 @@ fn gateway<'d>(manifest: &'d Node, wasm: &'d Node) -> Plugin<'d> {
             help: "list the variable in env.hostKeys",
             ..Passed::default()
         }),
-        fails_open: wasm.get("failOpen").filter(|open| open.text() == Some("true")).map(|open| open.place.clone()),
+        fails_open: wasm.get("failOpen").filter(|open| is_true(open)).map(|open| open.place.clone()),
         code: wasm.get("code").map(Node::to_json).unwrap_or_default(),
     }
 }
