@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::{
     Answer, UsageError,
     manifest::{self, Configuration, Passed, Plugin},
-    report::{Finding, Level, Shown},
+    report::{self, Finding, Level, Shown},
     source::{self, Kind, Node, Place},
 };
 
@@ -213,7 +213,11 @@ impl File {
         };
         let help = plugin.environment.as_ref().map(|passed| passed.help);
         let help = help.filter(|_| problem.starts_with("environment variable"));
-        Finding { path: path.to_owned(), help, ..Finding::new(Level::Error, problem, place) }
+        let (path, problem) = match unknown_field(problem).filter(|name| !report::is_name(name)) {
+            Some(name) => (path.replace(name, "…"), problem.replace(name, "…")),
+            None => (path.to_owned(), problem.to_owned()),
+        };
+        Finding { path, help, ..Finding::new(Level::Error, problem, place) }
     }
 
     fn place_of_error(shown: &mut Shown, tree: &Node, path: &str, problem: &str) -> Place {
@@ -229,6 +233,12 @@ impl File {
             _ => key,
         }
     }
+}
+
+/// The field that a problem is about, where no configuration has it.
+fn unknown_field(problem: &str) -> Option<&str> {
+    let (name, _) = problem.strip_prefix("unknown field `")?.rsplit_once("`, expected ")?;
+    Some(name).filter(|name| !name.is_empty())
 }
 
 /// The name of every field that a plugin configuration may have, at whatever depth.
@@ -290,7 +300,7 @@ fn check_file(file: &File, json: bool) -> Report {
         let named = if plugin.name.is_empty() { String::new() } else { format!(" {:?}", plugin.name) };
         let title = format!("{}:{line}: {}{named}", file.name, plugin.kind);
         if !plugin.is_ours() {
-            report.lines.push(crate::report::title(Level::Skipped, &format!("{title}, which is not this filter")));
+            report.lines.push(report::title(Level::Skipped, &format!("{title}, which is not this filter")));
             skipped.push(json!({"kind": plugin.kind, "name": plugin.name, "line": line}));
             continue;
         }
@@ -302,7 +312,7 @@ fn check_file(file: &File, json: bool) -> Report {
         report.warnings += warnings.len();
         if accepted.is_some() {
             report.accepted += 1;
-            report.lines.push(crate::report::title(Level::Fine, &title));
+            report.lines.push(report::title(Level::Fine, &title));
         }
         if !json {
             report.lines.extend(findings.iter().map(|finding| shown.render(finding)));

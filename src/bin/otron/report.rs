@@ -47,6 +47,14 @@ pub struct Shown {
 /// What is shorter is masked at its own place only.
 const MIN_SECRET_CHARS: usize = 4;
 
+/// Longer than any name of a field, and shorter than a key of HS256.
+const MAX_NAME_CHARS: usize = 32;
+
+/// Whether a name may be shown: in YAML, `{secret:"…"}` is one, too, as no blank is after its colon.
+pub fn is_name(text: &str) -> bool {
+    text.len() < MAX_NAME_CHARS && text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
+}
+
 impl Shown {
     pub fn new(name: &str, text: &[char], documents: &[Node]) -> Self {
         // What is in none of the parts is a comment.
@@ -84,7 +92,7 @@ impl Shown {
                 [before, ':', after] => after.is_whitespace() || *before == '"',
                 _ => false,
             });
-            let colon = colon.map_or(0, |before| before + 1);
+            let colon = colon.map(|before| before + 1).filter(|colon| *colon < MAX_NAME_CHARS).unwrap_or_default();
             let mask = |(at, c): (usize, &char)| if at >= colon && c.is_alphanumeric() { '*' } else { *c };
             masked.extend(line.iter().enumerate().map(mask));
         }
@@ -144,7 +152,12 @@ impl Shown {
             match key.text().unwrap_or_default() {
                 "extra" | "from" => {}
                 name if known.contains(name) => self.mask_unknown(value, known),
-                _ => self.mask_all(value),
+                name => {
+                    if !is_name(name) {
+                        self.fill(key.place.clone());
+                    }
+                    self.mask_all(value);
+                }
             }
         }
     }
