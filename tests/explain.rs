@@ -126,7 +126,7 @@ impl World {
         assert_eq!(said.code, Some(0), "Envoy: {arrived:?}, otron: {explained}");
         assert_eq!(explained["outcome"], if issued.is_some() { "issued" } else { "passed" });
         assert_eq!(explained["proof"].is_string(), issued.is_some(), "{explained}");
-        check_headers(&explained, &arrived, token_header);
+        check_headers(&explained, &arrived, case, token_header);
         if let Some(issued) = issued {
             let (mut found, mut told) = (claims(&issued), explained["claims"].clone());
             // Nobody else can know it.
@@ -200,8 +200,8 @@ impl World {
     }
 }
 
-/// What is set arrived so, and what is removed did not arrive beside it.
-fn check_headers(explained: &Value, arrived: &Message, token_header: &str) {
+/// What is set arrived so, and what is removed did not arrive beside it; what did not arrive is said to be removed.
+fn check_headers(explained: &Value, arrived: &Message, case: &Case, token_header: &str) {
     let set = explained["set"].as_array().unwrap();
     for header in set {
         let (name, value) = (header[0].as_str().unwrap(), header[1].as_str().unwrap());
@@ -212,6 +212,11 @@ fn check_headers(explained: &Value, arrived: &Message, token_header: &str) {
     for name in explained["removed"].as_array().unwrap() {
         let is_set = set.iter().any(|header| header[0] == *name);
         assert_eq!(arrived.values(name.as_str().unwrap()).len(), usize::from(is_set), "{name} of {arrived:?}");
+    }
+    let is_removed = |name: &str| explained["removed"].as_array().unwrap().contains(&json!(name));
+    for (name, _) in kept(&case.headers) {
+        let name = name.to_ascii_lowercase();
+        assert!(!arrived.values(&name).is_empty() || is_removed(&name), "{name} did not arrive: {explained}");
     }
 }
 

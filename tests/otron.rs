@@ -7,6 +7,7 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use jsonwebtoken::Header;
@@ -553,6 +554,41 @@ fn a_token_is_verified_with_no_secret_that_is_too_short() {
         assert_eq!(said.code, code, "{said:?}");
         let found = format!("--secret-env: found {} bytes in \"SECRET\", expected at least 32", secret.len());
         assert_eq!(said.err.contains(&found), code == 2, "{said:?}");
+    }
+}
+
+/// In time to the second, and with what is asked for.
+#[test]
+fn a_token_is_verified_as_a_service_does() {
+    let key = jsonwebtoken::EncodingKey::from_secret(SIGNING_SECRET.as_bytes());
+    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let later = now + 600;
+    let aud = &["--aud", "a"][..];
+    for (claims, more, reason) in [
+        (json!({"exp": later, "nbf": now - 5, "aud": "a"}), aud, ""),
+        (json!({"exp": later, "aud": "a"}), &[], ""),
+        (json!({"exp": now - 2}), &[], "its `exp` has passed"),
+        (json!({"exp": later, "nbf": now + 300}), &[], "its `nbf` is ahead"),
+        (json!({"exp": later, "nbf": now + 50}), &[], "its `nbf` is ahead"),
+        (json!({"iss": "a"}), &[], "it has no `exp`"),
+        (json!({"exp": later}), aud, "it has no `aud`"),
+        (json!({"exp": later}), &["--iss", "a"], "it has no `iss`"),
+        (json!({"exp": later, "aud": "b"}), aud, "its `aud` is another one"),
+        (json!({"exp": later, "iss": "b"}), &["--iss", "a"], "its `iss` is another one"),
+    ] {
+        let token = jsonwebtoken::encode(&Header::default(), &claims, &key).unwrap();
+        let said = otron(&[&["verify", &token, "--secret-env", "AUTH_O_TRON_SECRET"], more].concat(), "");
+        assert_eq!(said.code, i32::from(!reason.is_empty()), "{claims} {more:?}: {said:?}");
+        assert!(said.out.contains(reason), "{claims} {more:?}: {said:?}");
+    }
+}
+
+/// As for Envoy, a `host` header is the authority.
+#[test]
+fn a_host_header_chooses_the_rule() {
+    let rules = format!("{PLAIN}rules: [{{match: {{hosts: [open.example]}}, action: pass}}]\n");
+    for (args, code) in [(&["-H", "Host: open.example:80"][..], 0), (&["--host", "open.example"], 0), (&[], 1)] {
+        assert_eq!(otron(&[&["explain", "-"], args].concat(), &rules).code, code, "{args:?}");
     }
 }
 
