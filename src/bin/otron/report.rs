@@ -127,7 +127,17 @@ impl Shown {
                 self.mask_text(&text.chars().collect::<Vec<_>>());
             }
             Kind::List(items) => items.iter().for_each(|item| self.mask_all(item)),
-            Kind::Object(fields) => fields.iter().for_each(|(_, value)| self.mask_all(value)),
+            Kind::Object(fields) => fields.iter().for_each(|(key, value)| {
+                self.mask_name(key);
+                self.mask_all(value);
+            }),
+        }
+    }
+
+    /// What stands where a name does, unless it looks like one.
+    fn mask_name(&mut self, key: &Node) {
+        if !key.text().is_some_and(is_name) {
+            self.mask_all(key);
         }
     }
 
@@ -152,10 +162,8 @@ impl Shown {
             match key.text().unwrap_or_default() {
                 "extra" | "from" => {}
                 name if known.contains(name) => self.mask_unknown(value, known),
-                name => {
-                    if !is_name(name) {
-                        self.fill(key.place.clone());
-                    }
+                _ => {
+                    self.mask_name(key);
                     self.mask_all(value);
                 }
             }
