@@ -16,7 +16,7 @@ use crate::{
     rejection::{Code, Rejection},
     request::{NameId, Names, Request},
     reuse::TokenCache,
-    trust::{self, Entry, Evidence, Proof},
+    trust::{self, Entry, Evidence, Proof, signature::FieldLines},
 };
 use rules::{Action, Rule};
 
@@ -158,10 +158,8 @@ impl Policy {
 
     /// The headers that take the place of removed ones: signatures that other parties made for the service.
     #[must_use]
-    pub fn replacements(&self, request: &Request<'_>) -> Option<[(&'static str, String); 2]> {
-        let [input, signature] = trust::foreign_signatures(&self.trust, request)?;
-        let [input_name, signature_name] = trust::signature::FIELDS;
-        Some([(input_name, input), (signature_name, signature)])
+    pub fn replacements(&self, request: &Request<'_>) -> Option<FieldLines> {
+        trust::foreign_signatures(&self.trust, request)
     }
 
     /// Decides about `request` at `now`, in epoch seconds, by `evidence` where a proof asks for it.
@@ -206,13 +204,11 @@ impl Policy {
     /// The headers that prove `request` by the signature of `keyid`: the authenticator's side. `None` where no entry of
     /// `trust` has that key, or where no signature proves such a request.
     #[must_use]
-    pub fn sign_request(&self, keyid: &str, request: &Request<'_>, now: i64) -> Option<[(&'static str, String); 2]> {
-        let [input, signature] = self.trust.iter().find_map(|entry| match &entry.proof {
+    pub fn sign_request(&self, keyid: &str, request: &Request<'_>, now: i64) -> Option<FieldLines> {
+        self.trust.iter().find_map(|entry| match &entry.proof {
             Proof::Signature(proof) => proof.sign(keyid, request, now),
             _ => None,
-        })?;
-        let [input_name, signature_name] = trust::signature::FIELDS;
-        Some([(input_name, input), (signature_name, signature)])
+        })
     }
 
     /// The subject of the token that `request` gets, where filter state is to tell it.

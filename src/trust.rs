@@ -11,7 +11,7 @@ use filter_state::FilterState;
 use mtls::Mtls;
 use peer::Peer;
 use shared_secret::SharedSecret;
-use signature::Signature;
+use signature::{FieldLines, Signature};
 
 /// A party that may assert identities.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub fn first_that_proves<'e>(
 
 /// The headers of signatures by other parties, which go on when ours are removed.
 #[must_use]
-pub fn foreign_signatures(entries: &[Entry], request: &Request<'_>) -> Option<[String; 2]> {
+pub fn foreign_signatures(entries: &[Entry], request: &Request<'_>) -> Option<FieldLines> {
     let signatures = entries.iter().filter_map(|entry| match &entry.proof {
         Proof::Signature(signature) => Some(signature),
         _ => None,

@@ -27,6 +27,9 @@ pub const MAX_FIELD_BYTES: usize = 8192;
 /// The header fields of section 4.
 pub const FIELDS: [&str; 2] = ["signature-input", "signature"];
 
+/// The two header fields of [`FIELDS`], by name, with their values.
+pub type FieldLines = [(&'static str, String); 2];
+
 const CREATED: &KeyRef = KeyRef::constant("created");
 const KEYID: &KeyRef = KeyRef::constant("keyid");
 /// Of the signatures that we make ourselves.
@@ -124,7 +127,7 @@ impl Signature {
     /// The two header fields of a signature by the key `keyid` over all that this entry asks for, `created` in epoch
     /// seconds: the authenticator's side. `None` where there is no such key, or nothing that it could prove so.
     #[must_use]
-    pub fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<[String; 2]> {
+    pub fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<FieldLines> {
         let key = self.keys.iter().find(|key| key.id == keyid)?;
         if !request.is_told_by_combined_values() {
             return None;
@@ -145,7 +148,7 @@ impl Signature {
         let mac = Item::new(BareItem::ByteSequence(mac.to_vec()));
         let input: Dictionary = [(label(), ListEntry::from(input))].into_iter().collect();
         let mac: Dictionary = [(label(), ListEntry::from(mac))].into_iter().collect();
-        Some([input.serialize()?, mac.serialize()?])
+        field_lines(&input, &mac)
     }
 
     /// What is signed and how, and the MACs, each by its label.
@@ -218,7 +221,7 @@ impl Signature {
 ///
 /// A service behind may verify the others: they are none of our business.
 #[must_use]
-pub fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<[String; 2]> {
+pub fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<FieldLines> {
     let (inputs, macs) = entries.first()?.fields(request)?;
     let is_ours = |params: &Parameters| entries.iter().any(|entry| entry.key_of(params).is_some());
     let is_foreign = |label: &KeyRef, input: &ListEntry| {
@@ -228,7 +231,13 @@ pub fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<[Strin
     let inputs: Dictionary = foreign.map(|(label, input)| (label.clone(), input.clone())).collect();
     let macs = macs.iter().filter(|(label, _)| inputs.contains_key(label.as_str()));
     let macs: Dictionary = macs.map(|(label, mac)| (label.clone(), mac.clone())).collect();
-    Some([inputs.serialize()?, macs.serialize()?])
+    field_lines(&inputs, &macs)
+}
+
+/// `None` is nothing: an empty dictionary is not sent at all (RFC 9651, section 3.2).
+fn field_lines(inputs: &Dictionary, macs: &Dictionary) -> Option<FieldLines> {
+    let [input_name, mac_name] = FIELDS;
+    Some([(input_name, inputs.serialize()?), (mac_name, macs.serialize()?)])
 }
 
 fn string(text: &str) -> Option<BareItem> {

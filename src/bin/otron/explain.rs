@@ -75,7 +75,7 @@ impl<'v> Explanation<'v> {
         let mut removed: Vec<String> =
             policy.removals(request, verdict).map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         removed.dedup();
-        let replaced = policy.replacements(request).into_iter().flatten().filter(|(_, value)| !value.is_empty());
+        let replaced = policy.replacements(request).into_iter().flatten();
         let mut set: Vec<_> = replaced.map(|(name, value)| (name.to_owned(), value)).collect();
         if let Verdict::Issue { value, .. } = verdict {
             set.push((policy.token_header().to_owned(), value.to_string()));
