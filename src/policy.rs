@@ -165,11 +165,24 @@ impl Policy {
     /// Decides about `request` at `now`, in epoch seconds, by `evidence` where a proof asks for it.
     #[must_use]
     pub fn decide(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> Verdict {
+        self.decide_noting(request, evidence, now, &mut Grounds::default())
+    }
+
+    /// As [`Policy::decide`], and notes in `grounds` what the verdict stands on.
+    #[must_use]
+    pub fn decide_noting(
+        &self,
+        request: &Request<'_>,
+        evidence: &dyn Evidence,
+        now: i64,
+        grounds: &mut Grounds,
+    ) -> Verdict {
         if request.has_nomination() {
             let flaw = "nominates a header of ours for removal";
             return Verdict::Deny(Rejection::malformed("connection", flaw));
         }
         let rule = rules::first_that_matches(&self.rules, request, evidence);
+        grounds.rule = rule.map(|(position, _)| position);
         match rule.map(|(_, rule)| &rule.action) {
             Some(Action::Pass) => return Verdict::Pass,
             Some(Action::Deny) => {
@@ -185,20 +198,7 @@ impl Policy {
                 }
             };
         }
-        self.issue(request, rule, evidence, now).unwrap_or_else(Verdict::Deny)
-    }
-
-    /// What [`Policy::decide`] stands on about the same request. Deciding does not need it, so it is found anew.
-    #[must_use]
-    pub fn grounds(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> Grounds {
-        if request.has_nomination() {
-            return Grounds::default();
-        }
-        let rule = rules::first_that_matches(&self.rules, request, evidence);
-        let issues = rule.is_none_or(|(_, rule)| matches!(rule.action, Action::Issue(_)));
-        let asks_for_proof = issues && request.has_identity() && check_scan(request).is_ok();
-        let prover = asks_for_proof.then(|| trust::first_that_proves(&self.trust, request, evidence, now)).flatten();
-        Grounds { rule: rule.map(|(position, _)| position), proof: prover.map(|(position, _)| position) }
+        self.issue(request, rule, evidence, now, grounds).unwrap_or_else(Verdict::Deny)
     }
 
     /// The headers that prove `request` by the signature of `keyid`: the authenticator's side. `None` where no entry of
@@ -230,6 +230,7 @@ impl Policy {
         rule: Option<(usize, &Rule)>,
         evidence: &dyn Evidence,
         now: i64,
+        grounds: &mut Grounds,
     ) -> Result<Verdict, Rejection> {
         check_scan(request)?;
         let (prover, entry) = trust::first_that_proves(&self.trust, request, evidence, now).ok_or(Rejection::new(
@@ -237,6 +238,7 @@ impl Policy {
             "trust",
             "no entry proves the identity",
         ))?;
+        grounds.proof = Some(prover);
         let reuse = self.reuse.as_ref().map(|cache| (cache, self.cache_key(request, rule, prover, now)));
         if let Some(value) = reuse.as_ref().and_then(|(cache, key)| cache.get(key, now)) {
             return Ok(Verdict::Issue { value, is_reused: true });

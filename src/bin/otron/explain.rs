@@ -46,8 +46,8 @@ pub fn run(args: &Args, json: bool) -> Answer {
         let path = path.join(".");
         properties.iter().find(|(own, _)| *own == path).map(|(_, value)| value.clone())
     };
-    let verdict = policy.decide(&request, &evidence, now);
-    let grounds = policy.grounds(&request, &evidence, now);
+    let mut grounds = Grounds::default();
+    let verdict = policy.decide_noting(&request, &evidence, now, &mut grounds);
     let answer = Explanation::new(&policy, &request, &verdict).json(&config, grounds, &warnings);
     if json {
         anstream::println!("{answer}");
