@@ -61,6 +61,16 @@ pub struct Accepted {
     pub not_set: Vec<String>,
 }
 
+/// Which configuration a question is about
+#[derive(clap::Args)]
+pub struct ConfigurationArgs {
+    /// A plugin configuration, or a manifest that has one; `-` is the standard input.
+    file: PathBuf,
+    /// The name of the filter, where the file has several.
+    #[arg(long)]
+    filter: Option<String>,
+}
+
 pub fn run(args: &Args, json: bool) -> Answer {
     let mut reports = Vec::new();
     let mut is_fine = true;
@@ -144,19 +154,15 @@ impl File {
         let tree = self.tree(plugin);
         let tree = tree.as_ref();
         let mut findings = Vec::new();
-        let config = match &plugin.configuration {
-            Configuration::Text(node) => Config::from_json(node.text().unwrap_or_default().as_bytes()),
-            Configuration::Tree(node) => Config::from_json(node.to_json().as_bytes()),
+        let json = match &plugin.configuration {
+            Configuration::Text(node) => node.text().unwrap_or_default().to_owned(),
+            Configuration::Tree(node) => node.to_json(),
             // The beginning of one, of which the filter says what it is.
-            Configuration::Struct(_) => Config::from_json(b"\n\x12"),
-            Configuration::Missing => Config::from_json(b""),
-        };
-        let again = || match &plugin.configuration {
-            Configuration::Text(node) => node.text().map(str::to_owned),
-            other => other.node().map(Node::to_json),
+            Configuration::Struct(_) => "\n\x12".to_owned(),
+            Configuration::Missing => String::new(),
         };
         let asked = RefCell::new(BTreeSet::new());
-        let accepted = config.and_then(|config| {
+        let accepted = Config::from_json(json.as_bytes()).and_then(|config| {
             for path in inline_secrets(&config) {
                 let message =
                     "found a secret in the configuration, where /config_dump shows it; expected it in the environment";
@@ -168,7 +174,7 @@ impl File {
                 variable(plugin, name)
             });
             // Compiling takes the configuration, and it is to be explained, too.
-            Ok((Config::from_json(again().unwrap_or_default().as_bytes())?, policy?))
+            Ok((Config::from_json(json.as_bytes())?, policy?))
         });
         let asked = asked.into_inner();
         findings.extend(asked.iter().filter_map(|name| about_variable(plugin, tree, name)));
@@ -304,7 +310,7 @@ fn check_file(file: &File, json: bool) -> Report {
             skipped.push(json!({"kind": plugin.kind, "name": plugin.name, "line": line}));
             continue;
         }
-        let mut shown = file.shown();
+        let mut shown = whole.clone();
         let Checked { accepted, findings, .. } = file.check(&mut shown, &plugin);
         let of = |level| findings.iter().filter(|finding| finding.level == level).collect::<Vec<_>>();
         let (errors, warnings) = (of(Level::Error), of(Level::Warning));
@@ -352,7 +358,10 @@ impl Report {
 }
 
 /// The one configuration of a file, for those who ask about requests; `None` where it is refused, and that is printed.
-pub fn one(path: &Path, filter: Option<&str>, json: bool) -> Result<Option<Accepted>, UsageError> {
+pub fn one(
+    ConfigurationArgs { file: path, filter }: &ConfigurationArgs,
+    json: bool,
+) -> Result<Option<Accepted>, UsageError> {
     let file = match File::read(path)? {
         Ok(file) => file,
         Err(report) => {
@@ -361,7 +370,7 @@ pub fn one(path: &Path, filter: Option<&str>, json: bool) -> Result<Option<Accep
         }
     };
     let mut plugins = file.plugins();
-    plugins.retain(|plugin| plugin.is_ours() && filter.is_none_or(|name| plugin.name == name));
+    plugins.retain(|plugin| plugin.is_ours() && filter.as_ref().is_none_or(|name| plugin.name == *name));
     let [plugin] = &plugins[..] else {
         let names: Vec<_> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
         let name = path.display();

@@ -1,7 +1,5 @@
 //! `otron explain`: what the filter does with a request, and why.
 
-use std::path::PathBuf;
-
 use auth_o_tron_envoy::{
     config::{Config, Trust},
     policy::{Grounds, Policy, Verdict},
@@ -13,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Answer,
-    check::{self, Accepted},
+    check::{self, Accepted, ConfigurationArgs},
     report::{self, Level},
     request::{self, EvidenceArgs, RequestArgs},
 };
@@ -23,11 +21,8 @@ use crate::{
 /// The filter's own code decides, on the headers as Envoy would hand them over.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A plugin configuration, or a manifest that has one; `-` is the standard input.
-    file: PathBuf,
-    /// The name of the filter, where the file has several.
-    #[arg(long)]
-    filter: Option<String>,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     #[command(flatten)]
     request: RequestArgs,
     #[command(flatten)]
@@ -35,7 +30,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, json: bool) -> Answer {
-    let Some(Accepted { config, policy, not_set }) = check::one(&args.file, args.filter.as_deref(), json)? else {
+    let Some(Accepted { config, policy, not_set }) = check::one(&args.configuration, json)? else {
         return Ok(false);
     };
     let warnings: Vec<_> = not_set.iter().map(|name| stand_in(name)).collect();

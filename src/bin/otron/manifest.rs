@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{Node, Place};
+use crate::source::{self, Node, Place};
 
 /// A plugin configuration, and what its manifest says about the filter.
 pub struct Plugin<'d> {
@@ -61,10 +61,10 @@ impl Plugin<'_> {
         }
         match &self.configuration {
             Configuration::Tree(node) | Configuration::Struct(node) => looks_ours(node),
-            Configuration::Text(node) => node.text().is_some_and(|text| {
-                serde_json::from_str::<serde_json::Value>(text)
-                    .is_ok_and(|value| value.get("jwt").is_some() && value.get("trust").is_some())
-            }),
+            Configuration::Text(node) => {
+                let documents = node.text().and_then(|text| source::read(text, true).ok());
+                documents.is_some_and(|documents| documents.iter().any(looks_ours))
+            }
             Configuration::Missing => false,
         }
     }

@@ -39,6 +39,7 @@ impl Finding {
 }
 
 /// A file that can be shown: its secrets are masked.
+#[derive(Clone)]
 pub struct Shown {
     name: String,
     masked: Vec<char>,

@@ -1,13 +1,11 @@
 //! `otron sign`: the authenticator's side of a `signature` proof.
 
-use std::path::PathBuf;
-
 use auth_o_tron_envoy::{request::Request, trust::signature::FIELDS};
 use serde_json::json;
 
 use crate::{
     Answer,
-    check::{self, Accepted},
+    check::{self, Accepted, ConfigurationArgs},
     report::{self, Level},
     request::{self, RequestArgs},
 };
@@ -17,11 +15,8 @@ use crate::{
 /// The headers are those of RFC 9421. They cover what the configuration asks for, and every identity header given.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A plugin configuration, or a manifest that has one; `-` is the standard input.
-    file: PathBuf,
-    /// The name of the filter, where the file has several.
-    #[arg(long)]
-    filter: Option<String>,
+    #[command(flatten)]
+    configuration: ConfigurationArgs,
     /// Which of the keys signs.
     #[arg(long)]
     keyid: String,
@@ -30,7 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, json: bool) -> Answer {
-    let Some(Accepted { config, policy, not_set }) = check::one(&args.file, args.filter.as_deref(), json)? else {
+    let Some(Accepted { config, policy, not_set }) = check::one(&args.configuration, json)? else {
         return Ok(false);
     };
     let keys = config.trust.iter().filter_map(|entry| entry.signature.as_ref()).flat_map(|signature| &signature.keys);
