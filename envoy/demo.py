@@ -56,15 +56,15 @@ def start(envoy, directory):
     command = [envoy, "-c", config, "--use-dynamic-base-id", "--concurrency", "1", "--log-path", log]
     with open(directory / ACCESS_LOG, "wb") as access_log:
         process = subprocess.Popen(command, cwd=TOP, stdout=access_log, stderr=subprocess.DEVNULL)
-    if is_ready(ports[ADMIN], lambda: process.poll() is None):
+    if is_ready(f"http://127.0.0.1:{ports[ADMIN]}/ready", lambda: process.poll() is None):
         return process, ports
     process.kill()
     sys.exit(f"Envoy did not start:\n{log.read_text() if log.exists() else ''}")
 
 
-def is_ready(admin, may_yet=lambda: True):
-    """Whether Envoy is ready within 20 seconds."""
-    ready = ["curl", "-sf", "-o", "/dev/null", f"http://127.0.0.1:{admin}/ready"]
+def is_ready(url, may_yet=lambda: True):
+    """Whether it answers within 20 seconds that all is well."""
+    ready = ["curl", "-sf", "-o", "/dev/null", url]
     for _ in range(200):
         if not may_yet():
             return False
@@ -159,7 +159,7 @@ def main():
     if "--running" in sys.argv:
         # The variables of docker-compose.yaml.
         gateway, admin = (int(os.environ.get(name, port)) for name, port in RUNNING)
-        if not is_ready(admin):
+        if not is_ready(f"http://127.0.0.1:{admin}/ready"):
             sys.exit(f"expected a running Envoy, found none that is ready on 127.0.0.1:{admin}")
         return demo(gateway)
     # So that `kill` stops Envoy too.

@@ -205,7 +205,7 @@ def check_compose(checks):
         read_access_log = functools.partial(output, "docker", "logs", envoy)
         checks.check("demo: counters and access log", passes(demo.show_traces, demo.ADMIN, read_access_log))
         print()
-        dashboard.wait_until_ready("http://127.0.0.1:9090/-/ready")
+        dashboard.expect_ready("http://127.0.0.1:9090/-/ready")
         dashboard.send_traffic(demo.GATEWAY, 3 * dashboard.SCRAPE_SECONDS + 1)
         dashboard.check_queries(checks, "http://127.0.0.1:9090")
     finally:

