@@ -4,7 +4,12 @@
 
 mod host;
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+    rc::Rc,
+};
 
 use host::{Action, HostError, LogLevel, MapType};
 use zeroize::Zeroizing;
@@ -29,10 +34,31 @@ struct Plugin {
 ///
 /// Several filters share one VM, each with a root context, and a new configuration is a new root context. A request
 /// keeps the plugin that it began with.
-type Contexts = BTreeMap<u32, Option<Rc<Plugin>>>;
+type Contexts = HashMap<u32, Option<Rc<Plugin>>, BuildHasherDefault<ContextHasher>>;
+
+/// Spreads the ids of contexts, which the host counts up: nobody else has a say in them.
+#[derive(Default)]
+struct ContextHasher(u64);
+
+impl Hasher for ContextHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u32(byte.into());
+        }
+    }
+
+    fn write_u32(&mut self, id: u32) {
+        // 2^64 divided by the golden ratio (Knuth, TAOCP 3, section 6.4).
+        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
 
 thread_local! {
-    static CONTEXTS: RefCell<Contexts> = const { RefCell::new(BTreeMap::new()) };
+    static CONTEXTS: RefCell<Contexts> = const { RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())) };
 }
 
 /// Runs `change` on the contexts. No host call may be made in it, as the host may call back.
