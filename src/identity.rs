@@ -31,8 +31,65 @@ pub const MAX_IDENTITY_BYTES: usize = 8192;
 /// What is wrong with a header value: fixed text, never a part of the value.
 pub type Flaw = &'static str;
 
-/// Attributes by key; sorted, so that equal identities give equal tokens.
-pub type Attributes<'a> = BTreeMap<Cow<'a, str>, Cow<'a, str>>;
+/// Attributes, sorted by key, so that equal identities give equal tokens.
+// Few, so not in a tree: its code is ten times as long.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Attributes<'a>(Vec<(Text<'a>, Text<'a>)>);
+
+impl<'a> Attributes<'a> {
+    /// The value of an attribute.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let position = self.position(key).ok()?;
+        self.0.get(position).map(|(_, value)| value.as_ref())
+    }
+
+    /// The attributes, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Where the key is, or where it belongs.
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(own, _)| own.as_ref().cmp(key))
+    }
+
+    fn insert(&mut self, key: Text<'a>, value: Text<'a>) -> Result<(), Flaw> {
+        if self.0.len() >= MAX_ATTRIBUTES {
+            return Err("too many");
+        }
+        // Which of two values counts would be a guess.
+        let Err(position) = self.position(key.as_ref()) else { return Err("an attribute is asserted twice") };
+        self.0.insert(position, (key, value));
+        Ok(())
+    }
+
+    /// Adds an attribute that has a header of its own.
+    ///
+    /// # Errors
+    /// When the value is empty or over a limit, or the attribute is there already.
+    pub fn add(&mut self, key: &'a str, value: &'a str) -> Result<(), Flaw> {
+        check_length(value, MAX_ATTRIBUTE_VALUE_BYTES)?;
+        self.insert(Text(Cow::Borrowed(key)), Text(Cow::Borrowed(value)))
+    }
+}
+
+/// The text of a JSON string, borrowed where it holds no escape.
+#[derive(Debug, Deserialize, PartialEq, Eq)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl AsRef<str> for Text<'_> {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
 
 /// Who the request is from, as a proven authenticator asserts it.
 #[derive(Debug)]
@@ -85,33 +142,53 @@ impl Identity<'_> {
 /// When it is blank, longer than `max` bytes, not UTF-8, or holds a control character (C0, DEL or C1).
 pub fn text(value: &[u8], max: usize) -> Result<&str, Flaw> {
     let text = str::from_utf8(value).map_err(|_| "not UTF-8")?;
-    if text.trim().is_empty() {
-        return Err("empty");
-    }
-    check(text, max)?;
+    check_filled(text, max)?;
     Ok(text)
 }
 
+/// Refuses what is blank, longer than `max` bytes, or holds a control character.
+// Once in the module, not once a caller: code that is in no cache when a request comes costs more than a call.
+#[inline(never)]
+fn check_filled(text: &str, max: usize) -> Result<(), Flaw> {
+    if text.trim_start().is_empty() {
+        return Err("empty");
+    }
+    check(text, max)
+}
+
+/// Refuses what is longer than `max` bytes, or holds a control character.
 fn check(text: &str, max: usize) -> Result<(), Flaw> {
     if text.len() > max {
         return Err("too long");
     }
-    if text.chars().any(char::is_control) {
-        return Err("holds a control character");
+    // In bytes: the controls of C1 are C2 80 to C2 9F in UTF-8.
+    let mut before = 0;
+    for byte in text.bytes() {
+        if byte.is_ascii_control() || (before == 0xc2 && byte < 0xa0) {
+            return Err("holds a control character");
+        }
+        before = byte;
     }
     Ok(())
 }
 
-/// Reads a name, such as one role: text that is not blank.
-fn check_name(name: &str) -> Result<(), Flaw> {
-    text(name.as_bytes(), MAX_NAME_BYTES).map(|_| ())
+/// Refuses what is empty or longer than `max` bytes.
+///
+/// # Errors
+/// When it is.
+pub fn check_length(text: &str, max: usize) -> Result<(), Flaw> {
+    match text.len() {
+        0 => Err("empty"),
+        length if length > max => Err("too long"),
+        _ => Ok(()),
+    }
 }
 
-/// Reads the header values of one list, which are several only in [`Format::Repeated`].
+/// Reads the header values of one list, each of which [`text`] accepts. They are several only in [`Format::Repeated`].
 ///
 /// # Errors
 /// When a value or an item is malformed or over a limit, or when the value is a JSON object.
-pub fn list<'a>(format: Format, values: impl Iterator<Item = &'a [u8]>) -> Result<Vec<Cow<'a, str>>, Flaw> {
+pub fn list<'a>(format: Format, values: impl Iterator<Item = &'a str>) -> Result<Vec<Cow<'a, str>>, Flaw> {
     match scopes(format, values)? {
         Scopes::List(items) => Ok(items),
         Scopes::Map(_) => Err("a JSON object, not a list"),
@@ -122,10 +199,9 @@ pub fn list<'a>(format: Format, values: impl Iterator<Item = &'a [u8]>) -> Resul
 ///
 /// # Errors
 /// As [`list`].
-pub fn scopes<'a>(format: Format, values: impl Iterator<Item = &'a [u8]>) -> Result<Scopes<'a>, Flaw> {
+pub fn scopes<'a>(format: Format, values: impl Iterator<Item = &'a str>) -> Result<Scopes<'a>, Flaw> {
     let mut items = Vec::new();
-    for value in values {
-        let text = text(value, MAX_IDENTITY_BYTES)?;
+    for text in values {
         match format {
             Format::Csv => split(text, ',', &mut items)?,
             Format::Space => split(text, ' ', &mut items)?,
@@ -146,7 +222,7 @@ fn push_item<'a>(item: &'a str, items: &mut Vec<Cow<'a, str>>) -> Result<(), Fla
     if items.len() >= MAX_LIST_ITEMS {
         return Err("too many");
     }
-    check_name(item)?;
+    check_filled(item, MAX_NAME_BYTES)?;
     items.push(Cow::Borrowed(item));
     Ok(())
 }
@@ -172,7 +248,7 @@ fn json_scopes(json: &[u8]) -> Result<Scopes<'static>, Flaw> {
                 return Err("too many");
             }
             for (service, scopes) in &services {
-                check_name(service)?;
+                check_filled(service, MAX_NAME_BYTES)?;
                 check_names(scopes)?;
             }
             Ok(Scopes::Map(services))
@@ -185,39 +261,23 @@ fn check_names(names: &[String]) -> Result<(), Flaw> {
     if names.len() > MAX_LIST_ITEMS {
         return Err("too many");
     }
-    names.iter().try_for_each(|name| check_name(name))
+    names.iter().try_for_each(|name| check_filled(name, MAX_NAME_BYTES))
 }
 
 /// Reads the attributes of a header that is a JSON object of strings. A value may be empty, a key may not.
 ///
 /// # Errors
 /// When it is no such object, or an attribute is malformed, named twice or over a limit.
-pub fn attributes<'a>(value: &[u8]) -> Result<Attributes<'a>, Flaw> {
-    let json = text(value, MAX_IDENTITY_BYTES)?;
-    let UniqueMap::<String>(attributes) = serde_json::from_str(json).map_err(|_| "not a JSON object of strings")?;
-    if attributes.len() > MAX_ATTRIBUTES {
-        return Err("too many");
+pub fn attributes(json: &str) -> Result<Attributes<'_>, Flaw> {
+    let Members::<Text<'_>, Text<'_>>(members) =
+        serde_json::from_str(json).map_err(|_| "not a JSON object of strings")?;
+    let mut attributes = Attributes::default();
+    for (key, value) in members {
+        check_filled(key.as_ref(), MAX_ATTRIBUTE_KEY_BYTES)?;
+        check(value.as_ref(), MAX_ATTRIBUTE_VALUE_BYTES)?;
+        attributes.insert(key, value)?;
     }
-    for (key, value) in &attributes {
-        text(key.as_bytes(), MAX_ATTRIBUTE_KEY_BYTES)?;
-        check(value, MAX_ATTRIBUTE_VALUE_BYTES)?;
-    }
-    Ok(attributes.into_iter().map(|(key, value)| (Cow::Owned(key), Cow::Owned(value))).collect())
-}
-
-/// Adds an attribute that has a header of its own.
-///
-/// # Errors
-/// When the value is malformed, or the attribute is there already: which of the two counts would be a guess.
-pub fn add_attribute<'a>(attributes: &mut Attributes<'a>, key: &'a str, value: &'a [u8]) -> Result<(), Flaw> {
-    let value = text(value, MAX_ATTRIBUTE_VALUE_BYTES)?;
-    if attributes.insert(Cow::Borrowed(key), Cow::Borrowed(value)).is_some() {
-        return Err("an attribute is asserted twice");
-    }
-    if attributes.len() > MAX_ATTRIBUTES {
-        return Err("too many");
-    }
-    Ok(())
+    Ok(attributes)
 }
 
 /// A JSON list of strings, or a JSON object of such lists.
@@ -250,32 +310,45 @@ impl<'de> Deserialize<'de> for ListOrMap {
     }
 }
 
-/// A JSON object in which no name comes twice: parsers disagree about which of the two counts (RFC 8259, section 4).
-pub struct UniqueMap<V>(pub BTreeMap<String, V>);
+/// The members of a JSON object, in its order.
+struct Members<K, V>(Vec<(K, V)>);
 
-impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
+impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Members<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct UniqueMapVisitor<V>(PhantomData<V>);
+        struct MembersVisitor<K, V>(PhantomData<(K, V)>);
 
-        impl<'de, V: Deserialize<'de>> Visitor<'de> for UniqueMapVisitor<V> {
-            type Value = UniqueMap<V>;
+        impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Visitor<'de> for MembersVisitor<K, V> {
+            type Value = Members<K, V>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut unique = BTreeMap::new();
-                while let Some((key, value)) = map.next_entry()? {
-                    if unique.insert(key, value).is_some() {
-                        return Err(de::Error::custom("a name comes twice"));
-                    }
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
                 }
-                Ok(UniqueMap(unique))
+                Ok(Members(members))
             }
         }
 
-        deserializer.deserialize_map(UniqueMapVisitor(PhantomData))
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
+    }
+}
+
+/// A JSON object in which no name comes twice: parsers disagree about which of the two counts (RFC 8259, section 4).
+pub struct UniqueMap<V>(pub BTreeMap<String, V>);
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut unique = BTreeMap::new();
+        for (name, value) in Members::deserialize(deserializer)?.0 {
+            if unique.insert(name, value).is_some() {
+                return Err(de::Error::custom("a name comes twice"));
+            }
+        }
+        Ok(Self(unique))
     }
 }
 
@@ -284,7 +357,7 @@ mod tests {
     use super::*;
 
     fn read(format: Format, value: &str) -> Result<Vec<String>, Flaw> {
-        let items = list(format, std::iter::once(value.as_bytes()))?;
+        let items = list(format, std::iter::once(value))?;
         Ok(items.into_iter().map(Cow::into_owned).collect())
     }
 
@@ -308,7 +381,7 @@ mod tests {
 
     #[test]
     fn repeated_takes_one_item_a_line() {
-        let lines = [&b"b"[..], b"a"].into_iter();
+        let lines = ["b", "a"].into_iter();
         assert_eq!(list(Format::Repeated, lines).unwrap(), ["b", "a"]);
     }
 
@@ -351,7 +424,7 @@ mod tests {
 
     #[test]
     fn scopes_may_be_an_object_of_lists() {
-        let read = |json: &'static str| scopes(Format::Json, std::iter::once(json.as_bytes()));
+        let read = |json: &'static str| scopes(Format::Json, std::iter::once(json));
         let expected = BTreeMap::from([("s3".to_owned(), vec!["get".to_owned(), "put".to_owned()])]);
         assert_eq!(read(r#"{"s3":["get","put"]}"#), Ok(Scopes::Map(expected)));
         assert_eq!(read("{}"), Ok(Scopes::Map(BTreeMap::new())));
@@ -359,14 +432,14 @@ mod tests {
             assert!(read(json).is_err(), "{json}");
         }
         let many = serde_json::json!({"a": vec!["s"; 200], "b": vec!["s"; 57]}).to_string();
-        assert_eq!(scopes(Format::Json, std::iter::once(many.as_bytes())), Err("too many"));
+        assert_eq!(scopes(Format::Json, std::iter::once(&*many)), Err("too many"));
     }
 
     #[test]
     fn attributes_are_one_json_object_of_strings() {
-        let sorted = attributes(br#"{"team":"platform","department":""}"#).unwrap();
+        let sorted = attributes(r#"{"team":"platform","department":""}"#).unwrap();
         let expected = [("department", ""), ("team", "platform")];
-        assert!(sorted.iter().map(|(key, value)| (&**key, &**value)).eq(expected));
+        assert!(sorted.iter().eq(expected));
         let many: BTreeMap<_, _> = (0..=MAX_ATTRIBUTES).map(|n| (n.to_string(), "v")).collect();
         for json in [
             r#"{"a":"1","a":"2"}"#,
@@ -381,15 +454,15 @@ mod tests {
             &format!(r#"{{"a":"{}"}}"#, "v".repeat(MAX_ATTRIBUTE_VALUE_BYTES + 1)),
             &serde_json::to_string(&many).unwrap(),
         ] {
-            assert!(attributes(json.as_bytes()).is_err(), "{json}");
+            assert!(attributes(json).is_err(), "{json}");
         }
     }
 
     #[test]
     fn an_attribute_is_asserted_once() {
-        let mut attributes = attributes(br#"{"email":"a@example.com"}"#).unwrap();
-        assert!(add_attribute(&mut attributes, "name", b"Alice").is_ok());
-        assert!(add_attribute(&mut attributes, "email", b"b@example.com").is_err());
+        let mut attributes = attributes(r#"{"email":"a@example.com"}"#).unwrap();
+        assert!(attributes.add("name", "Alice").is_ok());
+        assert!(attributes.add("email", "b@example.com").is_err());
     }
 
     #[test]
@@ -400,6 +473,14 @@ mod tests {
         let surrogate = b"a\xed\xa0\x80";
         for value in [&b"a\xff"[..], overlong_slash, surrogate, b"", b" ", b"a\0", b"a\x1f", &[b'a'; 257]] {
             assert!(text(value, 256).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_those_of_unicode() {
+        for character in '\0'..='\u{3000}' {
+            let value = format!("a{character}b");
+            assert_eq!(text(value.as_bytes(), 256).is_err(), character.is_control(), "{character:?}");
         }
     }
 }

@@ -9,9 +9,9 @@ pub mod rules;
 use std::{borrow::Cow, rc::Rc};
 
 use crate::{
-    claims::{ClaimSet, ClaimsError, Subject},
+    claims::{ClaimSet, Subject},
     config::{Format, OnMissing, OptionalClaim, ScopesForm},
-    identity::{self, Attributes, Flaw, Identity, MAX_IDENTITY_BYTES, MAX_NAME_BYTES, Scopes, add_attribute},
+    identity::{self, Attributes, Flaw, Identity, MAX_IDENTITY_BYTES, MAX_NAME_BYTES, Scopes},
     jwt::KeyRing,
     rejection::{Code, Rejection},
     request::{NameId, Names, Request},
@@ -258,16 +258,12 @@ impl Policy {
     }
 
     fn sign(&self, claims: &ClaimSet, identity: &Identity<'_>, expiry: i64, now: i64) -> Result<String, Rejection> {
-        let payload = claims.payload(identity, expiry, now).map_err(|error| {
-            let flaw = match error {
-                ClaimsError::Json(_) => "its claims are not JSON",
-                ClaimsError::Random(_) => "there are no random numbers for `jti`",
-            };
-            Rejection::new(Code::Internal, "token", flaw)
-        })?;
+        let payload = claims
+            .payload(identity, expiry, now)
+            .map_err(|_| Rejection::new(Code::Internal, "token", "there are no random numbers for `jti`"))?;
         let prefix = &self.token.prefix;
         let (_, key) = self.keys.at(now);
-        let value = key.sign(prefix, &payload);
+        let value = key.sign(prefix, payload.as_bytes());
         if value.len().saturating_sub(prefix.len()) > self.token.max_bytes {
             return Err(Rejection::malformed("token", "longer than token.max_bytes"));
         }
@@ -315,19 +311,30 @@ fn check_expiry(identity: &Identity<'_>, now: i64) -> Result<Option<i64>, Reject
 
 impl IdentitySources {
     fn read<'a>(&'a self, request: &Request<'a>, form: ScopesForm) -> Result<Identity<'a>, Rejection> {
-        // Also those that no claim is read from, such as the second of a list: they may be forwarded.
-        for (id, value) in request.identity().filter(|(_, value)| self.is_there(value)) {
-            identity::text(value, MAX_IDENTITY_BYTES).map_err(|flaw| Rejection::malformed(self.claim_of(id), flaw))?;
-        }
+        let headers = self.read_texts(request)?;
         let identity = Identity {
-            username: self.read_username(request).map_err(malformed("username"))?,
-            realm: self.read_realm(request).map_err(malformed("realm"))?,
-            roles: self.read_roles(request).map_err(malformed("roles"))?,
-            scopes: self.read_scopes(request, form).map_err(malformed("scopes"))?,
-            attributes: self.read_attributes(request).map_err(malformed("attributes"))?,
+            username: self.read_username(&headers).map_err(malformed("username"))?,
+            realm: self.read_realm(&headers).map_err(malformed("realm"))?,
+            roles: self.read_roles(&headers).map_err(malformed("roles"))?,
+            scopes: self.read_scopes(&headers, form).map_err(malformed("scopes"))?,
+            attributes: self.read_attributes(&headers).map_err(malformed("attributes"))?,
         };
         self.check_required(&identity)?;
         Ok(identity)
+    }
+
+    /// Also those that no claim is read from, such as the second of a list: they may be forwarded.
+    fn read_texts<'a>(&self, request: &Request<'a>) -> Result<Texts<'a>, Rejection> {
+        let mut texts = Vec::with_capacity(USUAL_IDENTITY_HEADERS);
+        for (id, value) in request.identity() {
+            let text = if self.empty_is_absent && value.is_empty() {
+                Ok("")
+            } else {
+                identity::text(value, MAX_IDENTITY_BYTES)
+            };
+            texts.push((id, text.map_err(|flaw| Rejection::malformed(self.claim_of(id), flaw))?));
+        }
+        Ok(Texts(texts))
     }
 
     /// What a header is for, in words for people.
@@ -351,48 +358,47 @@ impl IdentitySources {
         })
     }
 
-    fn is_there(&self, value: &[u8]) -> bool {
-        !(self.empty_is_absent && value.is_empty())
-    }
-
-    fn read_roles<'a>(&self, request: &Request<'a>) -> Result<Vec<Cow<'a, str>>, Flaw> {
+    fn read_roles<'a>(&self, headers: &Texts<'a>) -> Result<Vec<Cow<'a, str>>, Flaw> {
         let (ids, format) = &self.roles;
-        identity::list(*format, first_present(request, ids).filter(|value| self.is_there(value)))
+        identity::list(*format, headers.filled(ids))
     }
 
-    fn read_scopes<'a>(&self, request: &Request<'a>, form: ScopesForm) -> Result<Scopes<'a>, Flaw> {
+    fn read_scopes<'a>(&self, headers: &Texts<'a>, form: ScopesForm) -> Result<Scopes<'a>, Flaw> {
         let (ids, format) = &self.scopes;
-        let values = first_present(request, ids).filter(|value| self.is_there(value));
         match form {
-            ScopesForm::List => identity::list(*format, values).map(Scopes::List),
-            ScopesForm::Map => identity::scopes(*format, values),
+            ScopesForm::List => identity::list(*format, headers.filled(ids)).map(Scopes::List),
+            ScopesForm::Map => identity::scopes(*format, headers.filled(ids)),
         }
     }
 
-    fn read_username<'a>(&self, request: &Request<'a>) -> Result<&'a str, Flaw> {
-        read_name(request, &self.username)
+    fn read_username<'a>(&self, headers: &Texts<'a>) -> Result<&'a str, Flaw> {
+        headers.name(&self.username)
     }
 
-    fn read_realm<'a>(&'a self, request: &Request<'a>) -> Result<&'a str, Flaw> {
+    fn read_realm<'a>(&'a self, headers: &Texts<'a>) -> Result<&'a str, Flaw> {
         match &self.realm {
             RealmSource::Fixed(realm) => Ok(realm),
-            RealmSource::Header(ids) => read_name(request, ids),
+            RealmSource::Header(ids) => headers.name(ids),
         }
     }
 
-    fn read_subject<'a>(&'a self, request: &Request<'a>) -> Result<Subject<'a>, Flaw> {
-        Ok(Subject { realm: self.read_realm(request)?, username: self.read_username(request)? })
+    fn read_subject<'a>(&'a self, request: &Request<'a>) -> Result<Subject<'a>, Rejection> {
+        let headers = self.read_texts(request)?;
+        Ok(Subject {
+            realm: self.read_realm(&headers).map_err(malformed("realm"))?,
+            username: self.read_username(&headers).map_err(malformed("username"))?,
+        })
     }
 
-    fn read_attributes<'a>(&'a self, request: &Request<'a>) -> Result<Attributes<'a>, Flaw> {
-        let mut attributes = match first_present(request, &self.attributes).find(|value| self.is_there(value)) {
-            Some(value) => identity::attributes(value)?,
-            None => Attributes::new(),
+    fn read_attributes<'a>(&'a self, headers: &Texts<'a>) -> Result<Attributes<'a>, Flaw> {
+        let mut attributes = match headers.filled(&self.attributes).next() {
+            Some(json) => identity::attributes(json)?,
+            None => Attributes::default(),
         };
         for (key, id) in &self.attributes_from {
             // An `exp` that says nothing is one that nobody can read, not the longest lifetime.
-            if let Some(value) = request.value(*id).filter(|value| self.is_there(value) || key == "exp") {
-                add_attribute(&mut attributes, key, value)?;
+            if let Some(value) = headers.of(*id).next().filter(|value| !value.is_empty() || key == "exp") {
+                attributes.add(key, value)?;
             }
         }
         Ok(attributes)
@@ -428,13 +434,33 @@ fn malformed(part: &'static str) -> impl Fn(Flaw) -> Rejection {
     move |flaw| Rejection::malformed(part, flaw)
 }
 
-fn read_name<'a>(request: &Request<'a>, ids: &[NameId]) -> Result<&'a str, Flaw> {
-    let value = first_present(request, ids).next().ok_or("missing")?;
-    identity::text(value, MAX_NAME_BYTES)
-}
+/// The identity headers of a request, as [`identity::text`] read them. An empty one counts as absent.
+struct Texts<'a>(Vec<(NameId, &'a str)>);
 
-/// The values of the first of these headers that is present.
-fn first_present<'r, 'a>(request: &'r Request<'a>, ids: &[NameId]) -> impl Iterator<Item = &'a [u8]> + use<'r, 'a> {
-    let first = ids.iter().copied().find(|id| request.value(*id).is_some());
-    first.into_iter().flat_map(|id| request.values(id))
+/// How many identity headers a request usually has, at most.
+const USUAL_IDENTITY_HEADERS: usize = 8;
+
+impl<'a> Texts<'a> {
+    /// The values of a header, in the order of the request.
+    fn of(&self, id: NameId) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(own, _)| *own == id).map(|(_, text)| *text)
+    }
+
+    /// The values of the first of these headers that is present.
+    fn of_first(&self, ids: &[NameId]) -> impl Iterator<Item = &'a str> {
+        let first = ids.iter().copied().find(|id| self.of(*id).next().is_some());
+        first.into_iter().flat_map(|id| self.of(id))
+    }
+
+    /// As [`Texts::of_first`], of which those that are not absent.
+    fn filled(&self, ids: &[NameId]) -> impl Iterator<Item = &'a str> {
+        self.of_first(ids).filter(|text| !text.is_empty())
+    }
+
+    /// The value of the first of these headers that is present, as a name.
+    fn name(&self, ids: &[NameId]) -> Result<&'a str, Flaw> {
+        let name = self.of_first(ids).next().ok_or("missing")?;
+        identity::check_length(name, MAX_NAME_BYTES)?;
+        Ok(name)
+    }
 }

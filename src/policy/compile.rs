@@ -12,7 +12,7 @@ use super::{
     rules::{Action, Conditions, Host, PathCondition, Rule, is_ambiguous},
 };
 use crate::{
-    claims::{ClaimSet, RESERVED},
+    claims::{ClaimSet, Json, RESERVED},
     config::{self, Config, ConfigError, Format, HeaderNames, Preset, Secret},
     identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES, MAX_NAME_BYTES},
     jwt::{KeyRing, MIN_SECRET_BYTES, SecretTooShort, SigningKey},
@@ -86,7 +86,7 @@ impl Policy {
         let reuse = compile_reuse(&config)?;
         let reuse_seconds = config.token.reuse;
         let token = compile_token(config.token, &mut names)?;
-        let claims = compile_claims(&config.jwt, config.claims, token.max_bytes)?;
+        let claims = compile_claims(&config.jwt, &config.claims, token.max_bytes)?;
         let rules = compile_rules(config.rules, &claims, reuse_seconds)?;
         let keys = compile_keys(&config.jwt, environment)?;
         let identity = compile_identity(config.identity, preset, &mut names)?;
@@ -196,19 +196,19 @@ fn compile_reuse(config: &Config) -> Result<Option<TokenCache>> {
     Ok(is_on.then(|| TokenCache::new(seconds)))
 }
 
-fn compile_claims(jwt: &config::Jwt, claims: config::Claims, max_token_bytes: usize) -> Result<ClaimSet> {
+fn compile_claims(jwt: &config::Jwt, claims: &config::Claims, max_token_bytes: usize) -> Result<ClaimSet> {
     check_jwt("jwt", Some(&jwt.iss), jwt.aud.as_deref(), Some(jwt.exp))?;
     if claims.aud && jwt.aud.is_none() {
         return Err(ConfigError::new("claims.aud", "found true, expected jwt.aud beside it"));
     }
     check_extra(&claims.extra, max_token_bytes)?;
     Ok(ClaimSet {
-        issuer: jwt.iss.clone(),
-        audience: jwt.aud.clone().filter(|_| claims.aud),
+        issuer: Json::string(&jwt.iss),
+        audience: jwt.aud.as_deref().filter(|_| claims.aud).map(Json::string),
         lifetime: jwt.exp,
         scopes: claims.scopes,
         has_id: claims.jti,
-        extra: claims.extra,
+        extra: Json::members(&claims.extra),
     })
 }
 
@@ -273,11 +273,11 @@ fn compile_override(path: &str, jwt: config::JwtOverride, claims: &ClaimSet, reu
     check_jwt(path, jwt.iss.as_deref(), jwt.aud.as_deref(), jwt.exp)?;
     let mut claims = claims.clone();
     if let Some(iss) = jwt.iss {
-        claims.issuer = iss;
+        claims.issuer = Json::string(&iss);
     }
     if let Some(aud) = jwt.aud {
         // Tokens have an audience where `claims.aud` asks for it.
-        claims.audience = claims.audience.map(|_| aud);
+        claims.audience = claims.audience.map(|_| Json::string(&aud));
     }
     if let Some(exp) = jwt.exp {
         if exp <= reuse {
@@ -770,12 +770,12 @@ mod tests {
         let compile = |action: &str, name: &str, path: &str| {
             let rule = serde_json::json!({"match": {name: path}, "action": action});
             let claims = ClaimSet {
-                issuer: "a".to_owned(),
+                issuer: Json::string("a"),
                 audience: None,
                 lifetime: 1,
                 scopes: config::ScopesForm::List,
                 has_id: false,
-                extra: Map::new(),
+                extra: Json::members(&Map::new()),
             };
             compile_rules(vec![serde_json::from_value(rule).unwrap()], &claims, 0).map(|_| ())
         };

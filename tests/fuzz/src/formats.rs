@@ -2,7 +2,7 @@
 
 use auth_o_tron_envoy::{
     config::Format,
-    identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, Scopes},
+    identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_IDENTITY_BYTES, Scopes},
     pairs,
 };
 use serde_json::Value;
@@ -17,6 +17,11 @@ pub fn run(data: &[u8]) {
         let lines: Vec<_> = match format {
             Format::Repeated => data.split(|&byte| byte == 0).collect(),
             _ => vec![data],
+        };
+        let Ok(lines) =
+            lines.into_iter().map(|line| identity::text(line, MAX_IDENTITY_BYTES)).collect::<Result<Vec<_>, _>>()
+        else {
+            continue;
         };
         let list = identity::list(format, lines.iter().copied());
         let scopes = identity::scopes(format, lines.iter().copied());
@@ -48,7 +53,7 @@ fn check_names<'a>(names: impl Iterator<Item = &'a str>) {
 }
 
 /// That the items are those that the text says.
-fn check_meaning<T: PartialEq<str>>(format: Format, lines: &[&[u8]], items: &[T]) {
+fn check_meaning<T: PartialEq<str>>(format: Format, lines: &[&str], items: &[T]) {
     let separator = match format {
         Format::Csv => ',',
         Format::Space => ' ',
@@ -56,7 +61,7 @@ fn check_meaning<T: PartialEq<str>>(format: Format, lines: &[&[u8]], items: &[T]
         Format::Repeated => '\0',
         Format::Base64Json => return,
         Format::Json => {
-            let value: Value = serde_json::from_slice(lines[0]).unwrap();
+            let value: Value = serde_json::from_str(lines[0]).unwrap();
             let expected = value.as_array().unwrap();
             assert!(
                 items.len() == expected.len() && items.iter().zip(expected).all(|(a, b)| *a == *b.as_str().unwrap())
@@ -64,22 +69,23 @@ fn check_meaning<T: PartialEq<str>>(format: Format, lines: &[&[u8]], items: &[T]
             return;
         }
     };
-    let text = String::from_utf8(lines.join(&0)).unwrap();
+    let text = lines.join("\0");
     let expected: Vec<_> = text.split(separator).collect();
     let trim = |item| if format == Format::Repeated { item } else { str::trim_matches(item, ' ') };
     assert!(items.len() == expected.len() && items.iter().zip(expected).all(|(a, b)| *a == *trim(b)));
 }
 
 fn check_attributes(data: &[u8]) {
-    let Ok(attributes) = identity::attributes(data) else { return };
-    assert!(attributes.len() <= MAX_ATTRIBUTES);
-    let reference: Value = serde_json::from_slice(data).unwrap();
-    assert_eq!(reference.as_object().unwrap().len(), attributes.len());
-    for (key, value) in &attributes {
+    let Ok(json) = identity::text(data, MAX_IDENTITY_BYTES) else { return };
+    let Ok(attributes) = identity::attributes(json) else { return };
+    assert!(attributes.iter().count() <= MAX_ATTRIBUTES);
+    let reference: Value = serde_json::from_str(json).unwrap();
+    assert_eq!(reference.as_object().unwrap().len(), attributes.iter().count());
+    for (key, value) in attributes.iter() {
         assert!(!key.trim().is_empty() && key.len() <= MAX_ATTRIBUTE_KEY_BYTES);
         assert!(value.len() <= MAX_ATTRIBUTE_VALUE_BYTES);
         assert!(!key.chars().chain(value.chars()).any(char::is_control));
-        assert_eq!(reference[&**key], **value);
+        assert_eq!(reference[key], *value);
     }
 }
 
