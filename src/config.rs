@@ -689,6 +689,25 @@ fn describe(path: &str, error: &serde_json::Error) -> ConfigError {
         let path = if path == "." { "configuration" } else { path };
         return ConfigError::new(path, format!("found {} {kind}, expected {expected}", article(kind)));
     }
+    hide_long_word(path, message)
+}
+
+/// The longest unknown word that is shown, in bytes. A misspelt one is hardly longer; a secret hardly shorter.
+const MAX_SHOWN_WORD_BYTES: usize = 20;
+
+/// Says what is wrong with a value or a field that is none of ours, and shows it where it is no secret by its looks.
+fn hide_long_word(path: &str, message: &str) -> ConfigError {
+    for unknown in ["unknown field ", "unknown variant "] {
+        let quoted = message.strip_prefix(unknown).and_then(|rest| rest.strip_prefix('`'));
+        if let Some((word, expected)) = quoted.and_then(|quoted| quoted.rsplit_once("`, expected "))
+            && word.len() > MAX_SHOWN_WORD_BYTES
+        {
+            // The path of an unknown field ends in it.
+            let path = path.strip_suffix(word).unwrap_or(path).trim_end_matches('.');
+            let path = if path.is_empty() { "configuration" } else { path };
+            return ConfigError::new(path, format!("{unknown}of {} bytes, expected {expected}", word.len()));
+        }
+    }
     ConfigError::new(path, message)
 }
 
@@ -729,7 +748,10 @@ only_from_objects!(
 
 /// Of a name that comes twice, only one value would count, and the other would be lost without a word.
 fn unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<serde_json::Map<String, serde_json::Value>, D::Error> {
-    UniqueMap::deserialize(deserializer).map(|UniqueMap(map)| map.into_iter().collect())
+    let UniqueMap(map) = UniqueMap::deserialize(deserializer)?;
+    let mut unique = serde_json::Map::new();
+    unique.extend(map);
+    Ok(unique)
 }
 
 fn optional_unique<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<BTreeMap<String, String>>, D::Error> {
@@ -866,6 +888,23 @@ mod tests {
                 r#"{"jwt":{"issuer":"a"}}"#,
                 "jwt.issuer: unknown field `issuer`, expected one of `iss`, `aud`, `exp`, `secret`, `secret_env`, `kid`, \
                  `rotation`",
+            ),
+            (
+                r#"{"on_missing":"a long random word that looks like a secret` x"}"#,
+                "on_missing: unknown variant of 46 bytes, expected `deny` or `pass`",
+            ),
+            (
+                r#"{"on_missing":"a long random word, `, expected `hunter2`"}"#,
+                "on_missing: unknown variant of 41 bytes, expected `deny` or `pass`",
+            ),
+            (
+                r#"{"telemetry":{"a-long-random-word-that-looks-like-a-secret":1}}"#,
+                "telemetry: unknown field of 43 bytes, expected `filter_state`",
+            ),
+            (
+                r#"{"a.long.random.word.that.looks.like.a.secret":1}"#,
+                "configuration: unknown field of 43 bytes, expected one of `jwt`, `identity`, `trust`, `token`, `claims`, \
+                 `on_missing`, `forward_identity`, `rules`, `telemetry`",
             ),
         ] {
             assert_eq!(error(json), expected, "{json}");

@@ -25,23 +25,24 @@ pub struct SigningKey {
 #[derive(Debug)]
 pub struct KeyRing {
     first: SigningKey,
-    /// Keys by the epoch second from which on they are in use, the latest first.
+    /// Keys by the epoch second from which on they are in use, in any order.
     later: Vec<(i64, SigningKey)>,
 }
 
 impl KeyRing {
     /// A ring of the key in use until the first of `later`, each from its epoch second on.
     #[must_use]
-    pub fn new(first: SigningKey, mut later: Vec<(i64, SigningKey)>) -> Self {
-        later.sort_by_key(|(not_before, _)| std::cmp::Reverse(*not_before));
+    pub const fn new(first: SigningKey, later: Vec<(i64, SigningKey)>) -> Self {
         Self { first, later }
     }
 
     /// The key in use at `now`, and since when: both in epoch seconds.
     #[must_use]
     pub fn at(&self, now: i64) -> (i64, &SigningKey) {
-        let started = self.later.iter().find(|(not_before, _)| *not_before <= now);
-        started.map_or((i64::MIN, &self.first), |(not_before, key)| (*not_before, key))
+        let started = self.later.iter().filter(|(not_before, _)| *not_before <= now);
+        started
+            .max_by_key(|(not_before, _)| *not_before)
+            .map_or((i64::MIN, &self.first), |(not_before, key)| (*not_before, key))
     }
 }
 

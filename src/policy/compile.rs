@@ -460,9 +460,10 @@ fn compile_attributes_from(
     names: &mut Names,
 ) -> Result<Vec<(String, NameId)>> {
     let path = "identity.attributes.from";
-    let from = from.unwrap_or_else(|| {
-        default.iter().map(|(attribute, header)| ((*attribute).to_owned(), (*header).to_owned())).collect()
-    });
+    let from: Vec<_> = match from {
+        Some(from) => from.into_iter().collect(),
+        None => default.iter().map(|(attribute, header)| ((*attribute).to_owned(), (*header).to_owned())).collect(),
+    };
     if from.len() > MAX_ATTRIBUTES {
         let problem = format!("found {} attributes, expected at most {MAX_ATTRIBUTES}", from.len());
         return Err(ConfigError::new(path, problem));
