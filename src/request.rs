@@ -40,7 +40,7 @@ impl NameId {
 pub struct Names {
     names: Vec<OwnName>,
     /// Bit `n` is set where some name is `n` bytes long: most foreign headers fall through on this alone.
-    lengths: u128,
+    lengths: u64,
 }
 
 #[derive(Debug)]
@@ -127,10 +127,10 @@ impl Names {
     }
 }
 
-/// The bit of a name's length. Names that are longer than any of ours share the last one.
-fn length_bit(name: &[u8]) -> u128 {
-    let length = u32::try_from(name.len()).unwrap_or(u32::MAX).min(u128::BITS - 1);
-    1_u128.checked_shl(length).unwrap_or_default()
+/// The bit of a name's length. Long names share the last one.
+fn length_bit(name: &[u8]) -> u64 {
+    let length = u32::try_from(name.len()).unwrap_or(u32::MAX).min(u64::BITS - 1);
+    1_u64.checked_shl(length).unwrap_or_default()
 }
 
 /// Whether a backend may take `name` for `own`: CGI, WSGI, PHP and Rack fold letter case and replace every
