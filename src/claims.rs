@@ -146,7 +146,8 @@ impl Json {
         json
     }
 
-    // Once in the module, not once a caller: code that is in no cache when a request comes costs more than a call.
+    // This and `push_string` are once in the module, not once a caller: code that is in no cache when a request comes
+    // costs more than a call.
     #[inline(never)]
     fn push(&mut self, json: &str) {
         self.0.push_str(json);
@@ -157,33 +158,34 @@ impl Json {
         members: impl IntoIterator<Item = (K, V)>,
         mut push_value: impl FnMut(&mut Self, V),
     ) {
-        self.push("{");
+        self.0.push('{');
         for (index, (name, value)) in members.into_iter().enumerate() {
             if index > 0 {
-                self.push(",");
+                self.0.push(',');
             }
             self.push_string(name.as_ref());
-            self.push(":");
+            self.0.push(':');
             push_value(self, value);
         }
-        self.push("}");
+        self.0.push('}');
     }
 
     fn push_list(&mut self, items: &[impl AsRef<str>]) {
-        self.push("[");
+        self.0.push('[');
         for (index, item) in items.iter().enumerate() {
             if index > 0 {
-                self.push(",");
+                self.0.push(',');
             }
             self.push_string(item.as_ref());
         }
-        self.push("]");
+        self.0.push(']');
     }
 
+    #[inline(never)]
     fn push_string(&mut self, text: &str) {
-        self.push("\"");
+        self.0.push('"');
         self.push_escaped(text);
-        self.push("\"");
+        self.0.push('"');
     }
 
     /// What stands between the quotation marks (section 7).
