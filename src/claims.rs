@@ -1,7 +1,5 @@
 //! The payload: the claims of Auth-O-Tron's documented token, in its order.
 
-use std::fmt;
-
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
@@ -34,19 +32,10 @@ pub const RESERVED: &[&str] =
 /// How long a payload usually is, at most, in bytes.
 const USUAL_PAYLOAD_BYTES: usize = 1024;
 
-/// The `sub` claim: `{realm}-{username}`.
-#[derive(Debug)]
-pub struct Subject<'a> {
-    /// The realm that authenticated the user.
-    pub realm: &'a str,
-    /// The authenticated username.
-    pub username: &'a str,
-}
-
-impl fmt::Display for Subject<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.realm, self.username)
-    }
+/// The `sub` claim: the realm that authenticated the user, and the authenticated username.
+#[must_use]
+pub fn subject(realm: &str, username: &str) -> String {
+    [realm, "-", username].concat()
 }
 
 impl ClaimSet {
@@ -64,11 +53,9 @@ impl ClaimSet {
     pub fn payload(&self, identity: &Identity<'_>, exp: i64, now: i64) -> Result<String, getrandom::Error> {
         // In one piece: to grow step by step costs as much as to write.
         let mut json = Json(String::with_capacity(USUAL_PAYLOAD_BYTES));
-        json.push(r#"{"sub":""#);
-        json.push_escaped(identity.realm);
-        json.push("-");
-        json.push_escaped(identity.username);
-        json.push(r#"","iss":"#);
+        json.push(r#"{"sub":"#);
+        json.push_string(&subject(identity.realm, identity.username));
+        json.push(r#","iss":"#);
         json.push(&self.issuer.0);
         if let Some(audience) = &self.audience {
             json.push(r#","aud":"#);
@@ -181,26 +168,22 @@ impl Json {
         self.0.push(']');
     }
 
+    /// Section 7: what must be escaped is, and nothing else.
     #[inline(never)]
     fn push_string(&mut self, text: &str) {
         self.0.push('"');
-        self.push_escaped(text);
-        self.0.push('"');
-    }
-
-    /// What stands between the quotation marks (section 7).
-    fn push_escaped(&mut self, text: &str) {
-        if !text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f)) {
-            self.push(text);
-            return;
-        }
-        for character in text.chars() {
-            match character {
-                '"' | '\\' => self.0.extend(['\\', character]),
-                ..='\u{1f}' => self.push(&format!("\\u{:04x}", u32::from(character))),
-                _ => self.0.push(character),
+        if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f)) {
+            for character in text.chars() {
+                match character {
+                    '"' | '\\' => self.0.extend(['\\', character]),
+                    ..='\u{1f}' => self.push(&format!("\\u{:04x}", u32::from(character))),
+                    _ => self.0.push(character),
+                }
             }
+        } else {
+            self.push(text);
         }
+        self.0.push('"');
     }
 }
 

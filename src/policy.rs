@@ -9,7 +9,7 @@ pub mod rules;
 use std::{borrow::Cow, rc::Rc};
 
 use crate::{
-    claims::{ClaimSet, Subject},
+    claims::{ClaimSet, subject},
     config::{Format, OnMissing, OptionalClaim, ScopesForm},
     identity::{self, Attributes, Flaw, Identity, MAX_IDENTITY_BYTES, MAX_NAME_BYTES, Scopes},
     jwt::KeyRing,
@@ -214,8 +214,7 @@ impl Policy {
     /// The subject of the token that `request` gets, where filter state is to tell it.
     #[must_use]
     pub fn subject(&self, request: &Request<'_>) -> Option<String> {
-        let subject = self.tells_filter_state.then(|| self.identity.read_subject(request))?;
-        subject.ok().map(|subject| subject.to_string())
+        self.tells_filter_state.then(|| self.identity.read_subject(request).ok()).flatten()
     }
 
     /// Whether filter state is to tell what became of a request.
@@ -382,12 +381,11 @@ impl IdentitySources {
         }
     }
 
-    fn read_subject<'a>(&'a self, request: &Request<'a>) -> Result<Subject<'a>, Rejection> {
+    fn read_subject(&self, request: &Request<'_>) -> Result<String, Rejection> {
         let headers = self.read_texts(request)?;
-        Ok(Subject {
-            realm: self.read_realm(&headers).map_err(malformed("realm"))?,
-            username: self.read_username(&headers).map_err(malformed("username"))?,
-        })
+        let realm = self.read_realm(&headers).map_err(malformed("realm"))?;
+        let username = self.read_username(&headers).map_err(malformed("username"))?;
+        Ok(subject(realm, username))
     }
 
     fn read_attributes<'a>(&'a self, headers: &Texts<'a>) -> Result<Attributes<'a>, Flaw> {
