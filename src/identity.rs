@@ -459,10 +459,14 @@ mod tests {
     }
 
     #[test]
-    fn an_attribute_is_asserted_once() {
+    fn an_attribute_of_its_own_header_is_asserted_once_within_its_limit() {
         let mut attributes = attributes(r#"{"email":"a@example.com"}"#).unwrap();
         assert!(attributes.add("name", "Alice").is_ok());
         assert!(attributes.add("email", "b@example.com").is_err());
+        assert_eq!(attributes.add("x", ""), Err("empty"));
+        let long = "v".repeat(MAX_ATTRIBUTE_VALUE_BYTES + 1);
+        assert_eq!(attributes.add("x", &long), Err("too long"));
+        assert!(attributes.add("x", &long[1..]).is_ok());
     }
 
     #[test]

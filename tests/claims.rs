@@ -162,14 +162,20 @@ fn exp_in_the_past_or_unreadable_is_denied() {
     }
 }
 
-/// With Authelia's headers an empty one says nothing, but a limit that says nothing is no limit that anybody can read.
+/// With Authelia's headers an empty one says nothing, but nobody has no name, and a limit that says nothing is no limit
+/// that anybody can read.
 #[test]
-fn an_empty_exp_is_denied_also_where_other_headers_may_be_empty() {
+fn an_empty_username_or_exp_is_denied_also_where_other_headers_may_be_empty() {
     let preset = json!({"identity": {
         "preset": "authelia", "realm": {"value": "corp"}, "attributes": {"from": {"exp": "x-exp", "email": "x-email"}},
     }});
-    let headers = [("remote-user", "alice"), ("x-email", ""), PROOF];
+    let headers = [("remote-user", "alice"), ("remote-groups", ""), ("x-email", ""), PROOF];
     assert_eq!(claims(&preset, &headers)["attributes"], json!({}));
+    assert_eq!(claims(&preset, &headers)["roles"], json!([]));
+    for (username, flaw) in [("", "empty"), (&*"a".repeat(257), "too long")] {
+        let verdict = decide(&preset, &with(&headers[1..], "remote-user", username), SEED_NOW);
+        assert_eq!(verdict, Verdict::Deny(Rejection::malformed("username", flaw)));
+    }
     let verdict = decide(&preset, &with(&headers, "x-exp", ""), SEED_NOW);
     assert!(matches!(verdict, Verdict::Deny(rejection) if rejection.code == Code::IdentityMalformed), "{verdict:?}");
 }
