@@ -304,6 +304,13 @@ class Gateway:
         stats = json.loads(self.admin(f"/stats?format=json&filter=auth_o_tron.{name}$")[1])["stats"]
         return sum(stat["value"] for stat in stats if "value" in stat)
 
+    def pause(self):
+        """An Envoy that waits for its turn would wake up now and then, and take the caches from the one that works."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def cpu_seconds(self):
         """The CPU time of all threads of the processes, by the clocks that clock_getcpuclockid(3) names."""
         return sum(time.clock_gettime_ns((~pid << 3) | 2) for pid in self.pids) / 1e9
@@ -316,6 +323,7 @@ def start(stack, command, cpus, **options):
 
     def stop():
         process.terminate()
+        process.send_signal(signal.SIGCONT)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:
@@ -434,11 +442,13 @@ def load(oha, case, gateway, requests, connections):
     if case.users:
         url = users_url(oha, url)
         command.append("--rand-regex-url")
+    gateway.resume()
     before = gateway.cpu_seconds()
     run = subprocess.run(
         [*command, url], capture_output=True, check=True, timeout=60, preexec_fn=pinned_to(OTHER_CPUS)
     )
     seconds = gateway.cpu_seconds() - before
+    gateway.pause()
     report = json.loads(run.stdout)
     expect((case.name, report["statusCodeDistribution"]), (case.name, {str(case.status): requests}))
     return seconds * 1e6 / requests, report
@@ -624,9 +634,13 @@ def main():
             except (ValueError, KeyError) as error:
                 sys.exit(f"{case.title}: {error}")
         say("every variant does what it should; measuring")
+        for gateway in itertools.chain.from_iterable(gateways.values()):
+            gateway.pause()
         for cases, rounds, share in ((MAIN, options.rounds, 0.75), (GROWTH, options.growth_rounds, 1)):
             deadline = began + options.limit * share
             measure(options.oha, cases, gateways, rounds, options.seconds, deadline, with_latency=cases is MAIN)
+        for gateway in itertools.chain.from_iterable(gateways.values()):
+            gateway.resume()
         check_counters(gateways)
     description["load_after"] = os.getloadavg()
     variants, growth = summarise(MAIN), summarise(GROWTH)
