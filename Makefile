@@ -27,8 +27,10 @@ demo: build ## build, start Envoy, send real requests, show what came out, stop
 run: build ## the demo's Envoy, kept running, with curl lines to try
 	@$(FIND_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN" --keep
 
+# The same module on every machine: panic messages would name the directories that it was built in.
+NO_PATHS := "--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo", "--remap-path-prefix=$(CURDIR)=."
 build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
-	cargo build --locked --release --lib --target wasm32-wasip1
+	cargo build --locked --release --lib --target wasm32-wasip1 --config 'target.wasm32-wasip1.rustflags=[$(NO_PATHS)]'
 
 otron: toolchain ## build the native command: target/release/otron
 	cargo build --locked --release --features cli --bin otron

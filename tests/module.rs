@@ -58,6 +58,17 @@ fn the_module_imports_only_what_it_uses_and_exports_only_what_it_implements() {
 }
 
 /// Row of the outcomes table: anything unexpected from the host is 500 `internal`, and the worker lives on.
+/// Else it would be another one on each machine, and would tell who built it.
+#[test]
+fn the_module_names_no_directory_that_it_was_built_in() {
+    let module = fs::read(support::module()).unwrap();
+    let holds = |text: &str| module.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+    assert!(holds("serde_json"), "panic messages name source files");
+    for directory in [env!("CARGO_MANIFEST_DIR"), &std::env::var("HOME").unwrap()] {
+        assert!(!holds(&format!("{directory}/")), "{directory}");
+    }
+}
+
 #[test]
 fn whatever_call_fails_the_request_ends_with_500_and_the_worker_lives_on() {
     let mut vm = Vm::configured();
