@@ -310,7 +310,8 @@ fn check_expiry(identity: &Identity<'_>, now: i64) -> Result<Option<i64>, Reject
 
 impl IdentitySources {
     fn read<'a>(&'a self, request: &Request<'a>, form: ScopesForm) -> Result<Identity<'a>, Rejection> {
-        let headers = self.read_texts(request)?;
+        // Also those that no claim is read from, such as the second of a list: they may be forwarded.
+        let headers = self.read_texts(request, |_| true)?;
         let identity = Identity {
             username: self.read_username(&headers).map_err(malformed("username"))?,
             realm: self.read_realm(&headers).map_err(malformed("realm"))?,
@@ -322,10 +323,9 @@ impl IdentitySources {
         Ok(identity)
     }
 
-    /// Also those that no claim is read from, such as the second of a list: they may be forwarded.
-    fn read_texts<'a>(&self, request: &Request<'a>) -> Result<Texts<'a>, Rejection> {
+    fn read_texts<'a>(&self, request: &Request<'a>, asks: impl Fn(NameId) -> bool) -> Result<Texts<'a>, Rejection> {
         let mut texts = Vec::with_capacity(USUAL_IDENTITY_HEADERS);
-        for (id, value) in request.identity() {
+        for (id, value) in request.identity().filter(|(id, _)| asks(*id)) {
             let text = if self.empty_is_absent && value.is_empty() {
                 Ok("")
             } else {
@@ -382,7 +382,8 @@ impl IdentitySources {
     }
 
     fn read_subject(&self, request: &Request<'_>) -> Result<String, Rejection> {
-        let headers = self.read_texts(request)?;
+        let is_realm = |id| matches!(&self.realm, RealmSource::Header(ids) if ids.contains(&id));
+        let headers = self.read_texts(request, |id| self.username.contains(&id) || is_realm(id))?;
         let realm = self.read_realm(&headers).map_err(malformed("realm"))?;
         let username = self.read_username(&headers).map_err(malformed("username"))?;
         Ok(subject(realm, username))
