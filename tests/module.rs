@@ -57,7 +57,6 @@ fn the_module_imports_only_what_it_uses_and_exports_only_what_it_implements() {
     assert!(exported.into_iter().eq(EXPORTS.iter().copied()));
 }
 
-/// Row of the outcomes table: anything unexpected from the host is 500 `internal`, and the worker lives on.
 /// Else it would be another one on each machine, and would tell who built it.
 #[test]
 fn the_module_names_no_directory_that_it_was_built_in() {
@@ -69,6 +68,7 @@ fn the_module_names_no_directory_that_it_was_built_in() {
     }
 }
 
+/// Row of the outcomes table: anything unexpected from the host is 500 `internal`, and the worker lives on.
 #[test]
 fn whatever_call_fails_the_request_ends_with_500_and_the_worker_lives_on() {
     let mut vm = Vm::configured();

@@ -412,6 +412,7 @@ def check(case, gateway):
 
 def check_counters(gateways):
     """That what was to sign did sign every time, and what was to reuse a token did, up to one a second."""
+
     def counted(name, outcome):
         return sum(gateway.counter(outcome) for gateway in gateways[name])
 
@@ -625,7 +626,8 @@ def main():
         for name in GATEWAYS:
             asks = service if name == "ext_authz" else None
             gateways[name] = [Gateway(name, options.envoy, directory / str(n), stack, asks) for n in range(ENVOYS)]
-        for gateway in itertools.chain.from_iterable(gateways.values()):
+        everyone = list(itertools.chain.from_iterable(gateways.values()))
+        for gateway in everyone:
             gateway.wait()
         for case in [*MAIN, *GROWTH]:
             try:
@@ -634,12 +636,12 @@ def main():
             except (ValueError, KeyError) as error:
                 sys.exit(f"{case.title}: {error}")
         say("every variant does what it should; measuring")
-        for gateway in itertools.chain.from_iterable(gateways.values()):
+        for gateway in everyone:
             gateway.pause()
         for cases, rounds, share in ((MAIN, options.rounds, 0.75), (GROWTH, options.growth_rounds, 1)):
             deadline = began + options.limit * share
             measure(options.oha, cases, gateways, rounds, options.seconds, deadline, with_latency=cases is MAIN)
-        for gateway in itertools.chain.from_iterable(gateways.values()):
+        for gateway in everyone:
             gateway.resume()
         check_counters(gateways)
     description["load_after"] = os.getloadavg()
