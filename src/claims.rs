@@ -133,8 +133,8 @@ impl Json {
         json
     }
 
-    // This and `push_string` are once in the module, not once a caller: code that is in no cache when a request comes
-    // costs more than a call.
+    // This and `push_string` are once in the module, not once a caller: `ClaimSet::payload` is 6 KB compiled so, and was
+    // 15. Code that is in no cache when a request comes costs more than a call.
     #[inline(never)]
     fn push(&mut self, json: &str) {
         self.0.push_str(json);

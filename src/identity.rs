@@ -32,7 +32,7 @@ pub const MAX_IDENTITY_BYTES: usize = 8192;
 pub type Flaw = &'static str;
 
 /// Attributes, sorted by key, so that equal identities give equal tokens.
-// Few, so not in a tree: its code is ten times as long.
+// Few, so not in a tree, whose insertion is 10 KB of compiled code, and this one's 1.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Attributes<'a>(Vec<(Text<'a>, Text<'a>)>);
 
