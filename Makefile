@@ -30,7 +30,8 @@ run: build ## the demo's Envoy, kept running, with curl lines to try
 # The same module on every machine: panic messages would name the directories that it was built in.
 NO_PATHS := "--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo", "--remap-path-prefix=$(CURDIR)=."
 build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
-	cargo build --locked --release --lib --target wasm32-wasip1 --config 'target.wasm32-wasip1.rustflags=[$(NO_PATHS)]'
+	cargo build --locked --release --lib --target wasm32-wasip1 \
+		--config 'target.wasm32-wasip1.rustflags=[$(NO_PATHS)]' --config 'target.wasm32-wasip1.linker="src/filter/link.py"'
 
 otron: toolchain ## build the native command: target/release/otron
 	cargo build --locked --release --features cli --bin otron

@@ -2,16 +2,15 @@
 //!
 //! Whatever the host answers, nothing here panics: what is unexpected ends the one request with `internal`.
 
-mod host;
+mod foreign;
 
-use std::{
-    cell::RefCell,
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-    rc::Rc,
+use std::{rc::Rc, time::UNIX_EPOCH};
+
+use proxy_wasm::{
+    hostcalls,
+    traits::{Context, HttpContext, RootContext},
+    types::{Action, ContextType, LogLevel, MapType, MetricType},
 };
-
-use host::{Action, HostError, LogLevel, MapType};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -23,82 +22,47 @@ use crate::{
     trust::Evidence,
 };
 
+proxy_wasm::main! {{
+    proxy_wasm::set_root_context(|_| Box::new(Root(None)));
+}}
+
 /// A configured filter.
 struct Plugin {
     policy: Policy,
-    /// The counters that the host keeps for us; none where it keeps no counters.
+    /// The host's counter of each outcome.
     counters: Vec<(Outcome, u32)>,
 }
 
-/// The plugin of each context; `None` is a root context that is not configured.
-///
-/// Several filters share one VM, each with a root context, and a new configuration is a new root context. A request
-/// keeps the plugin that it began with.
-type Contexts = HashMap<u32, Option<Rc<Plugin>>, BuildHasherDefault<ContextHasher>>;
+/// A plugin configuration, once it is accepted. Several filters share one VM, each with a root context of its own.
+struct Root(Option<Rc<Plugin>>);
 
-/// Spreads the ids of contexts, which the host counts up: nobody else has a say in them.
-#[derive(Default)]
-struct ContextHasher(u64);
+/// A request. It keeps the configuration that it began with.
+struct Stream(Option<Rc<Plugin>>);
 
-impl Hasher for ContextHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
+impl Context for Root {}
 
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.write_u32(byte.into());
+impl RootContext for Root {
+    fn on_configure(&mut self, _size: usize) -> bool {
+        // Nothing to read is an empty configuration, whose error says what is expected.
+        let json = Zeroizing::new(self.get_plugin_configuration().unwrap_or_default());
+        match compile(&json) {
+            Ok(policy) => {
+                self.0 = Some(Rc::new(Plugin { policy, counters: define_counters() }));
+                true
+            }
+            Err(error) => {
+                log(LogLevel::Error, || format!("configuration refused: {error}"));
+                false
+            }
         }
     }
 
-    fn write_u32(&mut self, id: u32) {
-        // 2^64 divided by the golden ratio (Knuth, TAOCP 3, section 6.4).
-        self.0 = (self.0 ^ u64::from(id)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    fn create_http_context(&self, _context: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream(self.0.clone())))
     }
-}
 
-thread_local! {
-    static CONTEXTS: RefCell<Contexts> = const { RefCell::new(HashMap::with_hasher(BuildHasherDefault::new())) };
-}
-
-/// Runs `change` on the contexts. No host call may be made in it, as the host may call back.
-fn with_contexts<T>(change: impl FnOnce(&mut Contexts) -> T) -> Option<T> {
-    CONTEXTS.with(|contexts| contexts.try_borrow_mut().ok().map(|mut contexts| change(&mut contexts)))
-}
-
-/// The plugin of a context.
-fn plugin(context: u32) -> Option<Rc<Plugin>> {
-    with_contexts(|contexts| contexts.get(&context).cloned()).flatten().flatten()
-}
-
-// === what `host` passes on ===
-
-/// A request begins under its root context, or a root context begins, whose parent is 0.
-fn create_context(context: u32, parent: u32) {
-    with_contexts(|contexts| {
-        let plugin = contexts.get(&parent).cloned().flatten();
-        contexts.insert(context, plugin);
-    });
-}
-
-/// The context has ended.
-fn delete_context(context: u32) {
-    with_contexts(|contexts| contexts.remove(&context));
-}
-
-/// Reads the configuration of a root context, of `length` bytes. `false` refuses it.
-fn configure(root: u32, length: usize) -> bool {
-    // Nothing to read is an empty configuration, whose error says what is expected.
-    let json = Zeroizing::new(host::plugin_configuration(length).unwrap_or_default());
-    match compile(&json) {
-        Ok(policy) => {
-            let plugin = Plugin { policy, counters: define_counters() };
-            with_contexts(|contexts| contexts.insert(root, Some(Rc::new(plugin)))).is_some()
-        }
-        Err(error) => {
-            host::log(LogLevel::Error, || format!("configuration refused: {error}"));
-            false
-        }
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
     }
 }
 
@@ -107,7 +71,7 @@ fn compile(json: &[u8]) -> Result<Policy, ConfigError> {
     for path in inline_secrets(&config) {
         let warning =
             "found a secret in the configuration, where /config_dump shows it; expected it in the environment";
-        host::log(LogLevel::Warn, || format!("{path}: {warning}"));
+        log(LogLevel::Warn, || format!("{path}: {warning}"));
     }
     Policy::compile(config, &|name| std::env::var(name).ok())
 }
@@ -117,24 +81,36 @@ fn define_counters() -> Vec<(Outcome, u32)> {
         Outcome::Denied(code) => format!("auth_o_tron.denied.{code}"),
         other => format!("auth_o_tron.{}", other.as_str()),
     };
-    Outcome::all().filter_map(|outcome| Some((outcome, host::define_counter(&name(outcome)).ok()?))).collect()
+    let define = |outcome| hostcalls::define_metric(MetricType::Counter, &name(outcome)).ok();
+    Outcome::all().filter_map(|outcome| Some((outcome, define(outcome)?))).collect()
 }
 
-fn handle_request_headers(context: u32) -> Action {
-    let Some(plugin) = plugin(context) else { return reject(None, NO_CONFIGURATION, &[]) };
-    let map = host::header_map(MapType::RequestHeaders).unwrap_or_default();
-    match plugin.authenticate(&map) {
-        Ok(()) => Action::Continue,
-        Err(rejection) => reject(Some(&plugin), rejection, &map),
+/// Writes a line to the host's log, if the host wants lines of this level.
+fn log(level: LogLevel, message: impl FnOnce() -> String) {
+    if hostcalls::get_log_level().is_ok_and(|wanted| level as u32 >= wanted as u32) {
+        let _ = hostcalls::log(level, &message());
     }
 }
 
-/// No name of ours belongs into trailers, whose fields a service may merge with the headers.
-fn handle_request_trailers(context: u32) -> Action {
-    let Some(plugin) = plugin(context) else { return reject(None, NO_CONFIGURATION, &[]) };
-    match plugin.clean_trailers() {
-        Ok(()) => Action::Continue,
-        Err(rejection) => reject(Some(&plugin), rejection, &[]),
+impl Context for Stream {}
+
+impl HttpContext for Stream {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let Some(plugin) = &self.0 else { return reject(None, NO_CONFIGURATION, &[]) };
+        let map = foreign::header_map(MapType::HttpRequestHeaders).unwrap_or_default();
+        match plugin.authenticate(&map) {
+            Ok(()) => Action::Continue,
+            Err(rejection) => reject(Some(plugin), rejection, &map),
+        }
+    }
+
+    /// No name of ours belongs into trailers, whose fields a service may merge with the headers.
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        let Some(plugin) = &self.0 else { return reject(None, NO_CONFIGURATION, &[]) };
+        match plugin.clean_trailers() {
+            Ok(()) => Action::Continue,
+            Err(rejection) => reject(Some(plugin), rejection, &[]),
+        }
     }
 }
 
@@ -154,15 +130,13 @@ impl Plugin {
             return Err(rejection);
         }
         for name in policy.removals(&request, &verdict) {
-            remove(MapType::RequestHeaders, name)?;
+            remove(MapType::HttpRequestHeaders, name)?;
         }
         for (name, value) in policy.replacements(&request).into_iter().flatten() {
-            host::set_header(MapType::RequestHeaders, name.as_bytes(), value.as_bytes())
-                .map_err(|HostError| internal("a header cannot be replaced"))?;
+            set(name, &value)?;
         }
         if let Verdict::Issue { value, .. } = &verdict {
-            host::set_header(MapType::RequestHeaders, policy.token_header().as_bytes(), value.as_bytes())
-                .map_err(|HostError| internal("the token cannot be set"))?;
+            set(policy.token_header(), value)?;
             tell_if("auth_o_tron.subject", policy.subject(&request).as_deref());
         }
         self.report(verdict.outcome());
@@ -170,17 +144,16 @@ impl Plugin {
     }
 
     fn clean_trailers(&self) -> Result<(), Rejection> {
-        let map =
-            host::header_map(MapType::RequestTrailers).map_err(|HostError| internal("the trailers cannot be read"))?;
+        let map = foreign::header_map(MapType::HttpRequestTrailers).ok_or(internal("the trailers cannot be read"))?;
         let pairs = read_pairs(&map)?;
         let trailers = Request::scan(self.policy.names(), &pairs);
-        trailers.removals(false).try_for_each(|name| remove(MapType::RequestTrailers, name))
+        trailers.removals(false).try_for_each(|name| remove(MapType::HttpRequestTrailers, name))
     }
 
     /// Counts what became of a request, and tells the access log. A host that can do neither still issues tokens.
     fn report(&self, outcome: Outcome) {
         if let Some((_, counter)) = self.counters.iter().find(|(own, _)| *own == outcome) {
-            let _ = host::increment_counter(*counter);
+            let _ = hostcalls::increment_metric(*counter, 1);
         }
         tell_if("auth_o_tron.result", self.policy.tells_filter_state().then(|| outcome.as_str()));
     }
@@ -189,7 +162,7 @@ impl Plugin {
 /// Sets filter state for the access log, if there is something to tell.
 fn tell_if(name: &str, value: Option<&str>) {
     if let Some(value) = value {
-        let _ = host::set_property(name, value);
+        let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
     }
 }
 
@@ -200,7 +173,13 @@ fn read_pairs(map: &[u8]) -> Result<Vec<Pair<'_>>, Rejection> {
 }
 
 fn remove(map: MapType, name: &[u8]) -> Result<(), Rejection> {
-    host::remove_header(map, name).map_err(|HostError| internal("a header cannot be removed"))
+    let name = str::from_utf8(name).map_err(|_| internal("a header cannot be named"))?;
+    hostcalls::remove_map_value(map, name).map_err(|_| internal("a header cannot be removed"))
+}
+
+fn set(name: &str, value: &str) -> Result<(), Rejection> {
+    hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes()))
+        .map_err(|_| internal("a header cannot be set"))
 }
 
 /// What Envoy knows about the request. A property that cannot be had proves nothing, whyever that is.
@@ -208,14 +187,15 @@ struct HostEvidence;
 
 impl Evidence for HostEvidence {
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
-        host::property(path).map(Vec::from).ok()
+        hostcalls::get_property(path.to_vec()).ok().flatten()
     }
 }
 
 /// The proxy's clock, in epoch seconds.
 fn now() -> Result<i64, Rejection> {
-    let nanoseconds = host::current_time_nanoseconds().map_err(|HostError| internal("the clock cannot be read"))?;
-    i64::try_from(nanoseconds / 1_000_000_000).map_err(|_| internal("the clock is beyond 64 bits"))
+    let time = hostcalls::get_current_time().map_err(|_| internal("the clock cannot be read"))?;
+    let since_epoch = time.duration_since(UNIX_EPOCH).map_err(|_| internal("the clock is before 1970"))?;
+    i64::try_from(since_epoch.as_secs()).map_err(|_| internal("the clock is beyond 64 bits"))
 }
 
 const fn internal(flaw: &'static str) -> Rejection {
@@ -230,12 +210,13 @@ fn reject(plugin: Option<&Plugin>, rejection: Rejection, map: &[u8]) -> Action {
         plugin.report(Outcome::Denied(rejection.code));
     }
     let level = if rejection.code == Code::Internal { LogLevel::Error } else { LogLevel::Debug };
-    host::log(level, || format!("denied: {rejection}, request {}", request_id(map)));
+    log(level, || format!("denied: {rejection}, request {}", request_id(map)));
     let mut headers = Vec::with_capacity(3);
     headers.extend([("content-type", "application/problem+json"), ("cache-control", "no-store")]);
     headers.extend(rejection.code.challenge().map(|challenge| ("www-authenticate", challenge)));
-    if host::send_response(rejection.code.status(), rejection.code.as_str(), &headers, rejection.code.body()).is_err() {
-        host::log(LogLevel::Error, || "the reply could not be sent".to_owned());
+    let headers = pairs::serialize(&headers);
+    if foreign::send_response(rejection.code, &headers).is_none() {
+        log(LogLevel::Error, || "the reply could not be sent".to_owned());
     }
     Action::Pause
 }

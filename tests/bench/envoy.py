@@ -2,8 +2,9 @@
 """What a request costs in real Envoy, with this filter and with what one would write instead: `make bench` calls it.
 
     envoy.py ENVOY OHA [--rounds N] [--growth-rounds N] [--seconds S] [--limit S] [--json FILE]
+                       [--envoys N] [--compare NAME=MODULE ...]
 
-Each variant is two Envoys of one worker. All are started at once; then they take turns, in short bursts of a fixed number
+Each variant is two Envoys of one worker (or `--envoys`). All are started at once; then they take turns, in short bursts of a fixed number
 of requests, for many rounds, each round in another order: the machine's moods hit all of them. CPU time is what the
 operating system accounts to the process (for ext_authz, to the token service too), divided by the requests. What a
 variant *adds* is that less what an Envoy without a filter spent on the same requests in the same round. The figures
@@ -70,8 +71,6 @@ SIZES = {"100 B": 100, "1 KiB": 1024, "4 KiB": 4096, "8 KiB": 8192}
 RULES = (1, 10, 100, 1000)
 
 CONNECTIONS = 16
-# Of each variant, taking turns: one process is a microsecond faster or slower than another for as long as it lives.
-ENVOYS = 2
 # For p50 and p99, on one connection.
 LATENCY_REQUESTS = 2000
 WARM_UP_REQUESTS = 15000
@@ -112,9 +111,9 @@ SIGNATURE = {"signature": {"keys": [{"keyid": KEYID, "secret_env": "SIGNATURE_SE
 JTI = {"claims": {"jti": True}}
 
 
-def ours(trust=SHARED_SECRET, **fields):
+def ours(trust=SHARED_SECRET, module=OURS, **fields):
     jwt = {"iss": "auth-o-tron.example.com", "exp": 3600, "secret_env": "SECRET"}
-    return wasm(OURS, {"jwt": jwt, "trust": [trust], **fields})
+    return wasm(module, {"jwt": jwt, "trust": [trust], **fields})
 
 
 def rules(count):
@@ -266,14 +265,32 @@ GROWTH = [
 ]
 
 
+def builds(modules):
+    """Gateways and cases that compare builds of the filter, and nothing else."""
+    gateways = {name: GATEWAYS[name] for name in ("none", "none-users")}
+    cases = [case for case in MAIN if case.gateway in gateways]
+    for name, module in modules:
+        gateways |= {
+            f"build-{name}": ([ours(module=module)], False),
+            f"build-{name}-users": ([ours(module=module)], True),
+            f"build-{name}-signature": ([ours(SIGNATURE, module=module)], False),
+        }
+        cases += [
+            Case(f"{name}-reuse", f"{name}: same user", f"build-{name}", "none"),
+            Case(f"{name}-users", f"{name}: signing", f"build-{name}-users", "none-users", users=True),
+            Case(f"{name}-deny", f"{name}: denying", f"build-{name}", "none", headers=FORGED, status=401),
+            Case(f"{name}-signature", f"{name}: signature", f"build-{name}-signature", "none-signature", headers=SIGNED),
+        ]
+    return gateways, cases
+
+
 # === processes: only those started here are looked at, and ended ===
 
 
 class Gateway:
     """A running Envoy of one worker, and the token service where it asks one."""
 
-    def __init__(self, name, envoy, directory, stack, service=None):
-        filters, user_from_query = GATEWAYS[name]
+    def __init__(self, name, filters, user_from_query, envoy, directory, stack, service=None):
         self.name = name
         self.directory = directory / name
         self.directory.mkdir(parents=True)
@@ -480,7 +497,7 @@ def measure(oha, cases, gateways, rounds, seconds, deadline, with_latency):
             break
         random.shuffle(order)
         for case in order:
-            gateway = gateways[case.gateway][number % ENVOYS]
+            gateway = gateways[case.gateway][number % len(gateways[case.gateway])]
             case.rounds.append(burst(oha, case, gateway, with_latency))
         say(f"round {number + 1} of {rounds}")
 
@@ -517,6 +534,14 @@ def table(header, rows):
              for row in (header, *rows)]
     rule = ["-" * width if n == 0 else "-" * (width - 1) + ":" for n, width in enumerate(widths)]
     print("\n".join("| " + " | ".join(line) + " |" for line in (lines[0], rule, *lines[1:])), "\n")
+
+
+def show_builds(results, modules):
+    first, _ = modules[0]
+    rows = [[result["title"], number(result["cpu"]), number(result["added"]), number(result["spread"]),
+             number(result["added"] / results[f"{first}-{name.rpartition('-')[2]}"]["added"], 2)]
+            for name, result in results.items() if "added" in result]
+    table(["build", "CPU µs", "added µs", "spread", f"× {first}"], rows)
 
 
 def number(value, digits=1):
@@ -606,6 +631,14 @@ def arguments():
     parser.add_argument("--growth-rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=0.6, help="of a burst, about")
     parser.add_argument("--limit", type=float, default=360, help="seconds after which no third round begins")
+    parser.add_argument(
+        "--envoys", type=int, default=2, help="of each variant, taking turns: a process is a microsecond faster or slower "
+        "than another for as long as it lives",
+    )
+    parser.add_argument(
+        "--compare", nargs="+", default=[], metavar="NAME=MODULE", type=lambda text: tuple(text.split("=", 1)),
+        help="measure these builds of the filter and nothing else",
+    )
     parser.add_argument("--json", type=pathlib.Path, default=TOP / "target/bench.json")
     options = parser.parse_args()
     if min(options.rounds, options.growth_rounds) < 2:
@@ -613,47 +646,83 @@ def arguments():
     return options
 
 
+@contextlib.contextmanager
+def running(gateways, options):
+    """Every gateway, as so many Envoys that take turns; all are started, checked and paused."""
+    with contextlib.ExitStack() as stack:
+        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        service = start_token_service(stack) if "ext_authz" in gateways else None
+        envoys = {}
+        for name, (filters, from_query) in gateways.items():
+            asks = service if name == "ext_authz" else None
+            envoys[name] = [
+                Gateway(name, filters, from_query, options.envoy, directory / str(n), stack, asks)
+                for n in range(options.envoys)
+            ]
+        for gateway in itertools.chain.from_iterable(envoys.values()):
+            gateway.wait()
+        yield envoys
+
+
+def check_all(cases, envoys):
+    for case in cases:
+        for gateway in envoys[case.gateway]:
+            try:
+                check(case, gateway)
+            except (ValueError, KeyError) as error:
+                sys.exit(f"{case.title}: {error}")
+    say("every variant does what it should; measuring")
+
+
+def run(options, gateways, parts):
+    """Measures the parts, each some cases, their rounds and their share of the time."""
+    began = time.monotonic()
+    description = {**machine(options.envoy, options.oha), "load_before": os.getloadavg()}
+    with running(gateways, options) as envoys:
+        check_all(itertools.chain.from_iterable(cases for cases, *_ in parts), envoys)
+        everyone = list(itertools.chain.from_iterable(envoys.values()))
+        for gateway in everyone:
+            gateway.pause()
+        for cases, rounds, share in parts:
+            deadline = began + options.limit * share
+            measure(options.oha, cases, envoys, rounds, options.seconds, deadline, with_latency=cases is MAIN)
+        for gateway in everyone:
+            gateway.resume()
+        if gateways is GATEWAYS:
+            check_counters(envoys)
+    description["load_after"] = os.getloadavg()
+    print("\n".join(f"{key:<13} {value}" for key, value in description.items()))
+    rounds = ", for growth ".join(str(len(cases[0].rounds)) for cases, *_ in parts)
+    print(f"rounds        {rounds}; bursts of {options.seconds} s, {CONNECTIONS} connections, {options.envoys} Envoys each\n")
+    return description
+
+
+def compare(options):
+    gateways, cases = builds(options.compare)
+    description = run(options, gateways, [(cases, options.rounds, 1)])
+    description["module_bytes"] = {name: pathlib.Path(module).stat().st_size for name, module in options.compare}
+    results = summarise(cases)
+    show_builds(results, options.compare)
+    print(f"bytes         {description['module_bytes']}")
+    return {"machine": description, "builds": results}
+
+
+def alternatives(options):
+    parts = [(MAIN, options.rounds, 0.75), (GROWTH, options.growth_rounds, 1)]
+    description = run(options, GATEWAYS, parts)
+    variants, growth = summarise(MAIN), summarise(GROWTH)
+    ratios = aims(variants)
+    show_main(variants)
+    show_aims(ratios)
+    show_growth(growth)
+    return {"machine": description, "variants": variants, "ratios": ratios, "growth": growth}
+
+
 def main():
     options = arguments()
     # So that `kill` stops what was started, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
-    began = time.monotonic()
-    description = {**machine(options.envoy, options.oha), "load_before": os.getloadavg()}
-    with contextlib.ExitStack() as stack:
-        directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        service = start_token_service(stack)
-        gateways = {}
-        for name in GATEWAYS:
-            asks = service if name == "ext_authz" else None
-            gateways[name] = [Gateway(name, options.envoy, directory / str(n), stack, asks) for n in range(ENVOYS)]
-        everyone = list(itertools.chain.from_iterable(gateways.values()))
-        for gateway in everyone:
-            gateway.wait()
-        for case in [*MAIN, *GROWTH]:
-            try:
-                for gateway in gateways[case.gateway]:
-                    check(case, gateway)
-            except (ValueError, KeyError) as error:
-                sys.exit(f"{case.title}: {error}")
-        say("every variant does what it should; measuring")
-        for gateway in everyone:
-            gateway.pause()
-        for cases, rounds, share in ((MAIN, options.rounds, 0.75), (GROWTH, options.growth_rounds, 1)):
-            deadline = began + options.limit * share
-            measure(options.oha, cases, gateways, rounds, options.seconds, deadline, with_latency=cases is MAIN)
-        for gateway in everyone:
-            gateway.resume()
-        check_counters(gateways)
-    description["load_after"] = os.getloadavg()
-    variants, growth = summarise(MAIN), summarise(GROWTH)
-    ratios = aims(variants)
-    print("\n".join(f"{key:<13} {value}" for key, value in description.items()))
-    rounds = f"{len(MAIN[0].rounds)}, for growth {len(GROWTH[0].rounds)}"
-    print(f"rounds        {rounds}; bursts of {options.seconds} s, {CONNECTIONS} connections\n")
-    show_main(variants)
-    show_aims(ratios)
-    show_growth(growth)
-    report = {"machine": description, "variants": variants, "ratios": ratios, "growth": growth}
+    report = compare(options) if options.compare else alternatives(options)
     options.json.write_text(json.dumps(report, indent=1, ensure_ascii=False))
     print(f"all rounds: {os.path.relpath(options.json)}")
 

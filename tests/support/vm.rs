@@ -2,11 +2,11 @@
 //!
 //! It stands in for no Envoy: what Envoy does is shown by `tests/envoy.rs`.
 
-use std::{cell::Cell, fs};
+use std::{cell::Cell, fs, sync::OnceLock};
 
 use auth_o_tron_envoy::pairs;
 use serde_json::{Value, json};
-use wasmi::{Caller, Config, Engine, Extern, Instance, Linker, Module, Store, TypedFunc};
+use wasmi::{Caller, Config, Engine, Extern, ExternType, Instance, Linker, Module, Store, TypedFunc};
 
 use super::{PROOF, SIGNING_SECRET};
 
@@ -45,8 +45,14 @@ pub struct Vm {
     instance: Instance,
 }
 
-pub fn module(engine: &Engine) -> Module {
-    Module::new(engine, &fs::read(super::module()).unwrap()[..]).unwrap()
+/// The built module, compiled once a test binary.
+pub fn module() -> &'static Module {
+    static MODULE: OnceLock<Module> = OnceLock::new();
+    MODULE.get_or_init(|| {
+        let mut config = Config::default();
+        config.consume_fuel(true);
+        Module::new(&Engine::new(&config), &fs::read(super::module()).unwrap()[..]).unwrap()
+    })
 }
 
 fn read(caller: &Caller<'_, Host>, start: i32, length: i32) -> Vec<u8> {
@@ -221,6 +227,20 @@ fn linker(engine: &Engine) -> Linker<Host> {
     linker
 }
 
+/// The SDK's traits hold a default for every call of the ABI, so the module imports them all. None of the others is made.
+fn trap_on_other_calls(linker: &mut Linker<Host>, module: &Module) {
+    linker.allow_shadowing(false);
+    for import in module.imports() {
+        if let ExternType::Func(kind) = import.ty() {
+            let call = format!("{}.{}", import.module(), import.name());
+            // Those that are there already stay.
+            let _ = linker.func_new(import.module(), import.name(), kind.clone(), move |_, _, _| {
+                Err(wasmi::Error::new(format!("{call} was called")))
+            });
+        }
+    }
+}
+
 pub fn configuration() -> Value {
     json!({
         "jwt": {"iss": "auth-o-tron.example.com", "exp": 60, "secret": SIGNING_SECRET},
@@ -240,17 +260,18 @@ pub fn alice() -> Vec<u8> {
 impl Vm {
     /// Not configured yet.
     pub fn start() -> Self {
-        let mut config = Config::default();
-        config.consume_fuel(true);
-        let engine = Engine::new(&config);
+        let module = module();
+        let engine = module.engine();
         let host = Host {
             configuration: configuration().to_string().into_bytes(),
             time: 1_704_063_600_000_000_000,
             ..Host::default()
         };
-        let mut store = Store::new(&engine, host);
+        let mut store = Store::new(engine, host);
         store.set_fuel(u64::MAX).unwrap();
-        let instance = linker(&engine).instantiate_and_start(&mut store, &module(&engine)).unwrap();
+        let mut linker = linker(engine);
+        trap_on_other_calls(&mut linker, module);
+        let instance = linker.instantiate_and_start(&mut store, module).unwrap();
         let mut vm = Self { store, instance };
         vm.instance.get_typed_func::<(), ()>(&vm.store, "_initialize").unwrap().call(&mut vm.store, ()).unwrap();
         vm.create(ROOT, 0);
@@ -269,20 +290,27 @@ impl Vm {
     }
 
     pub fn configure(&mut self) -> bool {
+        self.try_configure().expect("no trap")
+    }
+
+    /// `None` where the module traps, which ends this VM.
+    pub fn try_configure(&mut self) -> Option<bool> {
         let length = i32::try_from(self.store.data().configuration.len()).unwrap();
         let configure = self.instance.get_typed_func::<(i32, i32), i32>(&self.store, "proxy_on_configure").unwrap();
-        configure.call(&mut self.store, (ROOT, length)).unwrap() == 1
+        configure.call(&mut self.store, (ROOT, length)).ok().map(|accepted| accepted == 1)
     }
 
-    pub fn headers(&mut self, context: i32) -> i32 {
+    /// What becomes of the request headers. `None` as in [`Vm::try_configure`].
+    pub fn headers(&mut self, context: i32) -> Option<i32> {
         let call =
             self.instance.get_typed_func::<(i32, i32, i32), i32>(&self.store, "proxy_on_request_headers").unwrap();
-        call.call(&mut self.store, (context, 0, 1)).unwrap()
+        call.call(&mut self.store, (context, 0, 1)).ok()
     }
 
-    pub fn trailers(&mut self, context: i32) -> i32 {
+    /// What becomes of the request trailers. `None` as in [`Vm::try_configure`].
+    pub fn trailers(&mut self, context: i32) -> Option<i32> {
         let call = self.instance.get_typed_func::<(i32, i32), i32>(&self.store, "proxy_on_request_trailers").unwrap();
-        call.call(&mut self.store, (context, 0)).unwrap()
+        call.call(&mut self.store, (context, 0)).ok()
     }
 
     pub fn delete(&mut self, context: i32) {
@@ -292,15 +320,20 @@ impl Vm {
 
     /// One request with `map` as its headers, under a context of its own.
     pub fn request(&mut self, map: Vec<u8>) -> (i32, Option<u16>) {
+        self.try_request(map).expect("no trap")
+    }
+
+    /// As [`Vm::request`]. `None` as in [`Vm::try_configure`].
+    pub fn try_request(&mut self, map: Vec<u8>) -> Option<(i32, Option<u16>)> {
         let host = self.store.data_mut();
         host.map = map;
         host.set.clear();
         host.removed.clear();
         host.response = None;
         self.create(2, ROOT);
-        let action = self.headers(2);
+        let action = self.headers(2)?;
         self.delete(2);
-        (action, self.store.data().response)
+        Some((action, self.store.data().response))
     }
 
     /// A proven request gets its token.
