@@ -17,7 +17,7 @@
 //! | [`identity`] | parsing and limits |
 //! | [`claims`] | the payload |
 //! | [`jwt`] | HS256, the key ring |
-//! | [`reuse`] | the bounded token cache |
+//! | [`token`] | the bounded token cache |
 //! | [`rejection`] | what a denied request gets |
 //!
 //! Everything but `filter` is plain Rust that has never heard of a host:
@@ -72,5 +72,6 @@ pub mod pairs;
 pub mod policy;
 pub mod rejection;
 pub mod request;
-pub mod reuse;
+pub mod rules;
+pub mod token;
 pub mod trust;

@@ -4,7 +4,6 @@
 //! the proof comes before anything that a sender could make costly or ambiguous to read.
 
 pub mod compile;
-pub mod rules;
 
 use std::{borrow::Cow, rc::Rc};
 
@@ -15,10 +14,10 @@ use crate::{
     jwt::KeyRing,
     rejection::{Code, Rejection},
     request::{NameId, Names, Request},
-    reuse::TokenCache,
+    rules::{self, Action, Rule},
+    token::reuse::TokenCache,
     trust::{self, Entry, Evidence, Proof, signature::FieldLines},
 };
-use rules::{Action, Rule};
 
 /// Everything that decides about requests, validated and ready.
 #[derive(Debug)]

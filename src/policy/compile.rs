@@ -7,17 +7,15 @@ use serde_json::{Map, Value};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use zeroize::Zeroizing;
 
-use super::{
-    IdentitySources, Policy, RealmSource, TokenHeader,
-    rules::{Action, Conditions, Host, PathCondition, Rule, is_ambiguous},
-};
+use super::{IdentitySources, Policy, RealmSource, TokenHeader};
 use crate::{
     claims::{ClaimSet, Json, RESERVED},
     config::{self, Config, ConfigError, Format, HeaderNames, Preset, Secret},
     identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTES, MAX_NAME_BYTES},
     jwt::{KeyRing, MIN_SECRET_BYTES, SecretTooShort, SigningKey},
     request::{MAX_NAME_BYTES as MAX_HEADER_NAME_BYTES, NameConflict, NameId, Names, Role, is_spelling_of},
-    reuse::TokenCache,
+    rules::{Action, Conditions, Host, PathCondition, Rule, is_ambiguous},
+    token::reuse::TokenCache,
     trust::{
         Entry, Proof,
         filter_state::FilterState,

@@ -1,0 +1,3 @@
+//! Section `token`.
+
+pub mod reuse;
