@@ -1,44 +1,167 @@
-//! The payload: the claims of Auth-O-Tron's documented token, in its order.
+//! Section `claims`: the payload, which has the claims of Auth-O-Tron's documented token, in its order.
+
+use std::{borrow::Cow, collections::BTreeMap};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::{
-    config::ScopesForm,
-    identity::{Identity, Scopes},
+    config::field::{ErrorKind, Field, MAX_TEXT_BYTES, all},
+    identity::{
+        attributes::Attributes,
+        formats::{Scopes, ScopesForm},
+        sources::Identity,
+    },
+    jwt::{Jwt, Overrides},
 };
+
+/// What the token says beside the identity.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Claims"))]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// How scopes are written.
+    scopes: ScopesForm,
+    /// Whether tokens carry `jwt.aud`, which must then be there.
+    aud: bool,
+    /// Whether every token has an identifier of its own, `jti`: 128 random bits in base64url.
+    jti: bool,
+    /// More claims, the same in every token: any JSON. They cannot replace a claim that the filter sets.
+    extra: Map<String, Value>,
+}
 
 /// What every token of a configuration has in common.
 #[derive(Clone, Debug)]
 pub struct ClaimSet {
     /// The `iss` claim.
-    pub issuer: Json,
+    issuer: String,
     /// The `aud` claim, where tokens carry one.
-    pub audience: Option<Json>,
+    audience: Option<String>,
     /// From `iat` to the latest possible `exp`, in seconds.
-    pub lifetime: i64,
+    lifetime: i64,
     /// How `scopes` is written.
-    pub scopes: ScopesForm,
+    scopes: ScopesForm,
     /// Whether every token has a `jti`.
-    pub has_id: bool,
-    /// Further claims, of none of the names in [`RESERVED`], as [`Json::members`] has them.
-    pub extra: Json,
+    has_id: bool,
+    /// Further claims, of none of the names in [`RESERVED`].
+    extra: Map<String, Value>,
 }
 
 /// The claims that `claims.extra` cannot set: those of the documented token, and the rest of RFC 7519, section 4.1.
-pub const RESERVED: &[&str] =
+const RESERVED: &[&str] =
     &["sub", "iss", "aud", "exp", "nbf", "iat", "jti", "roles", "username", "realm", "scopes", "attributes"];
+
+impl Config {
+    /// Compiles the section, which stands at `field`. No token is to be longer than `max_bytes`. Without either, what can
+    /// be checked is.
+    pub fn compile(&self, field: &Field<'_>, jwt: Option<&Jwt>, max_bytes: Option<usize>) -> Option<ClaimSet> {
+        let aud = if self.aud && jwt.is_some_and(|jwt| jwt.audience.is_none()) {
+            field.name("aud").refuse(ErrorKind::Contradiction, "found true, expected jwt.aud beside it")
+        } else {
+            Some(())
+        };
+        check_extra(&field.name("extra"), &self.extra, max_bytes.unwrap_or(usize::MAX)).and(aud)?;
+        let jwt = jwt?;
+        Some(ClaimSet {
+            issuer: jwt.issuer.clone(),
+            audience: jwt.audience.clone().filter(|_| self.aud),
+            lifetime: jwt.lifetime,
+            scopes: self.scopes,
+            has_id: self.jti,
+            extra: self.extra.clone(),
+        })
+    }
+}
+
+fn check_extra(field: &Field<'_>, extra: &Map<String, Value>, max_bytes: usize) -> Option<()> {
+    let names: Option<()> = all(extra.keys().map(|name| {
+        field.text(name, MAX_TEXT_BYTES)?;
+        if RESERVED.contains(&name.as_str()) {
+            let words = "found a claim that the filter sets, expected another name";
+            return field.name(name).refuse(ErrorKind::Contradiction, words);
+        }
+        Some(())
+    }));
+    let bytes = Value::from(extra.clone()).to_string().len();
+    if bytes > max_bytes {
+        let words = format!("found {bytes} bytes of JSON, expected at most token.max_bytes");
+        return field.refuse(ErrorKind::Contradiction, words);
+    }
+    names
+}
 
 /// How long a payload usually is, at most, in bytes.
 const USUAL_PAYLOAD_BYTES: usize = 1024;
 
-/// The `sub` claim: the realm that authenticated the user, and the authenticated username.
-#[must_use]
-pub fn subject(realm: &str, username: &str) -> String {
-    [realm, "-", username].concat()
+/// The payload, in the order of Auth-O-Tron's documented token.
+#[derive(Serialize)]
+struct Payload<'a> {
+    sub: &'a str,
+    iss: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    aud: Option<&'a str>,
+    exp: i64,
+    iat: i64,
+    roles: &'a [Cow<'a, str>],
+    username: &'a str,
+    realm: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scopes: Option<ScopesClaim<'a>>,
+    attributes: &'a Attributes<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jti: Option<String>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
 }
 
+/// The claim `scopes` in one of its forms.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ScopesClaim<'a> {
+    List(&'a [Cow<'a, str>]),
+    /// A list as a map, whose one service is the realm. Without scopes it is empty.
+    OfRealm(#[serde(serialize_with = "as_map")] Option<(&'a str, &'a [Cow<'a, str>])>),
+    Map(&'a BTreeMap<String, Vec<String>>),
+}
+
+#[allow(clippy::ref_option, reason = "serde hands over a reference to the field")]
+fn as_map<S: Serializer>(entry: &Option<(&str, &[Cow<'_, str>])>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(*entry)
+}
+
+/// Why there is no payload.
+#[derive(Debug)]
+pub struct NoPayload;
+
 impl ClaimSet {
+    /// The claims of tokens that a rule changes so.
+    #[must_use]
+    pub fn overridden(&self, by: &Overrides) -> Self {
+        let mut claims = self.clone();
+        if let Some(iss) = &by.iss {
+            claims.issuer.clone_from(iss);
+        }
+        if let Some(aud) = &by.aud {
+            // Tokens have an audience where `claims.aud` asks for it.
+            claims.audience = claims.audience.map(|_| aud.clone());
+        }
+        claims.lifetime = by.exp.unwrap_or(claims.lifetime);
+        claims
+    }
+
+    /// How `scopes` is written.
+    #[must_use]
+    pub const fn scopes_form(&self) -> ScopesForm {
+        self.scopes
+    }
+
+    /// Whether every token is another one, as it has a `jti`.
+    #[must_use]
+    pub const fn has_id(&self) -> bool {
+        self.has_id
+    }
+
     /// When a token of `now` expires: no later than the user's own expiry. All are epoch seconds.
     #[must_use]
     pub fn expiry(&self, own: Option<i64>, now: i64) -> i64 {
@@ -46,176 +169,47 @@ impl ClaimSet {
         own.map_or(latest, |own| own.min(latest))
     }
 
-    /// The claims about `identity`, as JSON. Both `exp` and `now` are epoch seconds.
+    /// The claims about `identity`, whose subject is `sub`, as JSON. Both `exp` and `now` are epoch seconds.
     ///
     /// # Errors
     /// When the system has no random numbers for `jti`.
-    pub fn payload(&self, identity: &Identity<'_>, exp: i64, now: i64) -> Result<String, getrandom::Error> {
+    pub fn payload(&self, identity: &Identity<'_>, sub: &str, exp: i64, now: i64) -> Result<Vec<u8>, NoPayload> {
+        let payload = Payload {
+            sub,
+            iss: &self.issuer,
+            aud: self.audience.as_deref(),
+            exp,
+            iat: now,
+            roles: &identity.roles,
+            username: identity.username,
+            realm: identity.realm,
+            scopes: self.scopes_claim(identity),
+            attributes: &identity.attributes,
+            jti: if self.has_id { Some(token_id()?) } else { None },
+            extra: &self.extra,
+        };
         // In one piece: to grow step by step costs as much as to write.
-        let mut json = Json(String::with_capacity(USUAL_PAYLOAD_BYTES));
-        json.push(r#"{"sub":"#);
-        json.push_string(&subject(identity.realm, identity.username));
-        json.push(r#","iss":"#);
-        json.push(&self.issuer.0);
-        if let Some(audience) = &self.audience {
-            json.push(r#","aud":"#);
-            json.push(&audience.0);
-        }
-        json.push(r#","exp":"#);
-        json.push(&exp.to_string());
-        json.push(r#","iat":"#);
-        json.push(&now.to_string());
-        json.push(r#","roles":"#);
-        json.push_list(&identity.roles);
-        json.push(r#","username":"#);
-        json.push_string(identity.username);
-        json.push(r#","realm":"#);
-        json.push_string(identity.realm);
-        self.push_scopes(&mut json, identity);
-        json.push(r#","attributes":"#);
-        json.push_object(identity.attributes.iter(), Json::push_string);
-        if self.has_id {
-            json.push(r#","jti":"#);
-            json.push_string(&token_id()?);
-        }
-        json.push(&self.extra.0);
-        json.push("}");
-        Ok(json.0)
+        let mut json = Vec::with_capacity(USUAL_PAYLOAD_BYTES);
+        serde_json::to_writer(&mut json, &payload).map_err(|_| NoPayload)?;
+        Ok(json)
     }
 
     /// The documented list is absent when it is empty. The map of the Auth-O-Tron 0.3 server is always present.
-    fn push_scopes(&self, json: &mut Json, identity: &Identity<'_>) {
-        if self.scopes == ScopesForm::List && matches!(&identity.scopes, Scopes::List(scopes) if scopes.is_empty()) {
-            return;
-        }
-        json.push(r#","scopes":"#);
+    fn scopes_claim<'a>(&self, identity: &'a Identity<'_>) -> Option<ScopesClaim<'a>> {
         match (&identity.scopes, self.scopes) {
-            (Scopes::List(scopes), ScopesForm::List) => json.push_list(scopes),
+            (Scopes::List(scopes), ScopesForm::List) if scopes.is_empty() => None,
+            (Scopes::List(scopes), ScopesForm::List) => Some(ScopesClaim::List(scopes)),
             (Scopes::List(scopes), ScopesForm::Map) => {
-                let of_realm = (!scopes.is_empty()).then_some((identity.realm, scopes));
-                json.push_object(of_realm, |json, scopes| json.push_list(scopes));
+                Some(ScopesClaim::OfRealm((!scopes.is_empty()).then_some((identity.realm, scopes))))
             }
-            (Scopes::Map(services), _) => json.push_object(services, |json, scopes| json.push_list(scopes)),
+            (Scopes::Map(services), _) => Some(ScopesClaim::Map(services)),
         }
     }
 }
 
 /// 128 random bits in base64url (RFC 7519, section 4.1.7 asks for a negligible chance of a collision).
-fn token_id() -> Result<String, getrandom::Error> {
+fn token_id() -> Result<String, NoPayload> {
     let mut bits = [0; 16];
-    getrandom::fill(&mut bits)?;
+    getrandom::fill(&mut bits).map_err(|_| NoPayload)?;
     Ok(URL_SAFE_NO_PAD.encode(bits))
-}
-
-/// A piece of JSON (RFC 8259).
-#[derive(Clone, Debug)]
-pub struct Json(String);
-
-impl Json {
-    /// A string.
-    #[must_use]
-    pub fn string(text: &str) -> Self {
-        let mut json = Self(String::new());
-        json.push_string(text);
-        json
-    }
-
-    /// The members of an object, each with a comma before it.
-    #[must_use]
-    pub fn members(object: &Map<String, Value>) -> Self {
-        let mut json = Self(String::new());
-        for (name, value) in object {
-            json.push(",");
-            json.push_string(name);
-            json.push(":");
-            json.push(&value.to_string());
-        }
-        json
-    }
-
-    // This and `push_string` are once in the module, not once a caller: `ClaimSet::payload` is 6 KB compiled so, and was
-    // 15. Code that is in no cache when a request comes costs more than a call.
-    #[inline(never)]
-    fn push(&mut self, json: &str) {
-        self.0.push_str(json);
-    }
-
-    fn push_object<K: AsRef<str>, V>(
-        &mut self,
-        members: impl IntoIterator<Item = (K, V)>,
-        mut push_value: impl FnMut(&mut Self, V),
-    ) {
-        self.0.push('{');
-        for (index, (name, value)) in members.into_iter().enumerate() {
-            if index > 0 {
-                self.0.push(',');
-            }
-            self.push_string(name.as_ref());
-            self.0.push(':');
-            push_value(self, value);
-        }
-        self.0.push('}');
-    }
-
-    fn push_list(&mut self, items: &[impl AsRef<str>]) {
-        self.0.push('[');
-        for (index, item) in items.iter().enumerate() {
-            if index > 0 {
-                self.0.push(',');
-            }
-            self.push_string(item.as_ref());
-        }
-        self.0.push(']');
-    }
-
-    /// Section 7: what must be escaped is, and nothing else.
-    #[inline(never)]
-    fn push_string(&mut self, text: &str) {
-        self.0.push('"');
-        if text.bytes().any(|byte| matches!(byte, b'"' | b'\\' | ..=0x1f)) {
-            for character in text.chars() {
-                match character {
-                    '"' | '\\' => self.0.extend(['\\', character]),
-                    ..='\u{1f}' => self.push(&format!("\\u{:04x}", u32::from(character))),
-                    _ => self.0.push(character),
-                }
-            }
-        } else {
-            self.push(text);
-        }
-        self.0.push('"');
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
-
-        /// Any text at all, though none that an identity holds has a control character.
-        #[test]
-        fn a_json_reader_reads_what_was_written(texts in prop::collection::vec("[\\PC\"\\\\\\x00-\\x1f]{0,8}", 0..5)) {
-            let mut json = Json(String::new());
-            json.push_list(&texts);
-            prop_assert_eq!(serde_json::from_str::<Vec<String>>(&json.0).unwrap(), texts.clone());
-
-            let mut json = Json(String::new());
-            json.push_object(texts.iter().map(|text| (text, text.as_str())), Json::push_string);
-            let object = texts.iter().map(|text| (text.clone(), Value::from(&**text))).collect::<Map<_, _>>();
-            prop_assert_eq!(serde_json::from_str::<Map<_, _>>(&json.0).unwrap(), object);
-        }
-
-        #[test]
-        fn members_are_those_of_the_object(names in prop::collection::vec(".{0,4}", 0..5)) {
-            let object: Map<_, _> = names.into_iter().map(|name| (name, serde_json::json!([1, "a\"b", null]))).collect();
-            let json = format!("{{\"first\":0{}}}", Json::members(&object).0);
-            let mut read: Map<_, _> = serde_json::from_str(&json).unwrap();
-            read.remove("first");
-            prop_assert_eq!(read, object);
-        }
-    }
 }

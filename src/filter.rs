@@ -1,10 +1,11 @@
-//! proxy-wasm: reads the header pairs, asks the policy, applies its verdict. Nothing else names the host.
+//! proxy-wasm: reads the headers, asks the policy, applies its decision. Nothing else names the host.
 //!
-//! Whatever the host answers, nothing here panics: what is unexpected ends the one request with `internal`.
+//! What the SDK returns as an error ends the one request with `internal`. On a status that it does not know it panics:
+//! that ends the VM, and the request is never forwarded.
 
 mod foreign;
 
-use std::{rc::Rc, time::UNIX_EPOCH};
+use std::{cell::Cell, rc::Rc, time::UNIX_EPOCH};
 
 use proxy_wasm::{
     hostcalls,
@@ -14,12 +15,12 @@ use proxy_wasm::{
 use zeroize::Zeroizing;
 
 use crate::{
-    config::{Config, ConfigError},
+    config::field::Report,
     pairs::{self, BadLayout, Pair},
-    policy::{Outcome, Policy, Verdict, compile::inline_secrets},
-    rejection::{Code, Rejection},
-    request::Request,
-    trust::Evidence,
+    policy::{Decision, Policy, Verdict},
+    rejection::{Code, Flaw, Rejection},
+    request::{Facts, Properties, Request},
+    telemetry::{Outcome, RESULT, SUBJECT},
 };
 
 proxy_wasm::main! {{
@@ -31,6 +32,8 @@ struct Plugin {
     policy: Policy,
     /// The host's counter of each outcome.
     counters: Vec<(Outcome, u32)>,
+    /// Whether the host wants lines of debug level, and in which epoch second it was asked.
+    debug: Cell<(i64, bool)>,
 }
 
 /// A plugin configuration, once it is accepted. Several filters share one VM, each with a root context of its own.
@@ -39,22 +42,17 @@ struct Root(Option<Rc<Plugin>>);
 /// A request. It keeps the configuration that it began with.
 struct Stream(Option<Rc<Plugin>>);
 
+// === the configuration ===
+
 impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
         // Nothing to read is an empty configuration, whose error says what is expected.
         let json = Zeroizing::new(self.get_plugin_configuration().unwrap_or_default());
-        match compile(&json) {
-            Ok(policy) => {
-                self.0 = Some(Rc::new(Plugin { policy, counters: define_counters() }));
-                true
-            }
-            Err(error) => {
-                log(LogLevel::Error, || format!("configuration refused: {error}"));
-                false
-            }
-        }
+        let Some(policy) = compile(&json) else { return false };
+        self.0 = Some(Rc::new(Plugin { policy, counters: define_counters(), debug: Cell::new((i64::MIN, false)) }));
+        true
     }
 
     fn create_http_context(&self, _context: u32) -> Option<Box<dyn HttpContext>> {
@@ -66,31 +64,36 @@ impl RootContext for Root {
     }
 }
 
-fn compile(json: &[u8]) -> Result<Policy, ConfigError> {
-    let config = Config::from_json(json)?;
-    for path in inline_secrets(&config) {
-        let warning =
-            "found a secret in the configuration, where /config_dump shows it; expected it in the environment";
-        log(LogLevel::Warn, || format!("{path}: {warning}"));
+fn compile(json: &[u8]) -> Option<Policy> {
+    let report = Report::default();
+    let policy = Policy::from_json(json, &|name| std::env::var(name).ok(), &report);
+    let (errors, warnings) = report.into_parts();
+    for error in errors {
+        log(LogLevel::Error, || format!("configuration refused: {error}"));
     }
-    Policy::compile(config, &|name| std::env::var(name).ok())
+    for warning in warnings {
+        log(LogLevel::Warn, || warning.to_string());
+    }
+    policy
 }
 
 fn define_counters() -> Vec<(Outcome, u32)> {
-    let name = |outcome| match outcome {
-        Outcome::Denied(code) => format!("auth_o_tron.denied.{code}"),
-        other => format!("auth_o_tron.{}", other.as_str()),
-    };
-    let define = |outcome| hostcalls::define_metric(MetricType::Counter, &name(outcome)).ok();
+    let define = |outcome: Outcome| hostcalls::define_metric(MetricType::Counter, &outcome.counter()).ok();
     Outcome::all().filter_map(|outcome| Some((outcome, define(outcome)?))).collect()
 }
 
 /// Writes a line to the host's log, if the host wants lines of this level.
 fn log(level: LogLevel, message: impl FnOnce() -> String) {
-    if hostcalls::get_log_level().is_ok_and(|wanted| level as u32 >= wanted as u32) {
+    if is_wanted(level) {
         let _ = hostcalls::log(level, &message());
     }
 }
+
+fn is_wanted(level: LogLevel) -> bool {
+    hostcalls::get_log_level().is_ok_and(|wanted| level as u32 >= wanted as u32)
+}
+
+// === the request ===
 
 impl Context for Stream {}
 
@@ -114,108 +117,113 @@ impl HttpContext for Stream {
     }
 }
 
-// === the request ===
-
 impl Plugin {
-    fn authenticate(&self, map: &[u8]) -> Result<(), Rejection> {
+    fn authenticate(&self, map: &[u8]) -> Result<(), Rejection<'_>> {
         // Every request has at least its pseudo-headers.
         if map.is_empty() {
             return Err(internal("the headers cannot be read"));
         }
-        let policy = &self.policy;
         let pairs = read_pairs(map)?;
-        let request = Request::scan(policy.names(), &pairs);
-        let verdict = policy.decide(&request, &HostEvidence, now()?);
-        if let Verdict::Deny(rejection) = verdict {
+        let request = Request::scan(self.policy.names(), &pairs);
+        let now = now()?;
+        // Once a second: asking costs more than all else that logging does.
+        if self.debug.get().0 != now {
+            self.debug.set((now, is_wanted(LogLevel::Debug)));
+        }
+        let decision = self.policy.decide(&request, &Facts::new(now, &HostProperties));
+        if let Verdict::Deny(rejection) = decision.verdict {
             return Err(rejection);
         }
-        for name in policy.removals(&request, &verdict) {
-            remove(MapType::HttpRequestHeaders, name)?;
-        }
-        for (name, value) in policy.replacements(&request).into_iter().flatten() {
-            set(name, &value)?;
-        }
-        if let Verdict::Issue { value, .. } = &verdict {
-            set(policy.token_header(), value)?;
-            tell_if("auth_o_tron.subject", policy.subject(&request).as_deref());
-        }
-        self.report(verdict.outcome());
+        apply(&decision)?;
+        let outcome = decision.verdict.outcome();
+        self.report(outcome, decision.subject.as_deref());
+        self.log_debug(|| format!("{}: {}, request {}", outcome.as_str(), decision.grounds, request_id(map)));
         Ok(())
     }
 
-    fn clean_trailers(&self) -> Result<(), Rejection> {
+    fn clean_trailers(&self) -> Result<(), Rejection<'static>> {
         let map = foreign::header_map(MapType::HttpRequestTrailers).ok_or(internal("the trailers cannot be read"))?;
         let pairs = read_pairs(&map)?;
         let trailers = Request::scan(self.policy.names(), &pairs);
-        trailers.removals(false).try_for_each(|name| remove(MapType::HttpRequestTrailers, name))
+        trailers.removals(false).names().try_for_each(|name| remove(MapType::HttpRequestTrailers, name))
     }
 
-    /// Counts what became of a request, and tells the access log. A host that can do neither still issues tokens.
-    fn report(&self, outcome: Outcome) {
+    fn log_debug(&self, message: impl FnOnce() -> String) {
+        if self.debug.get().1 {
+            let _ = hostcalls::log(LogLevel::Debug, &message());
+        }
+    }
+
+    /// Counts what became of a request, and tells the access log.
+    fn report(&self, outcome: Outcome, subject: Option<&str>) {
         if let Some((_, counter)) = self.counters.iter().find(|(own, _)| *own == outcome) {
             let _ = hostcalls::increment_metric(*counter, 1);
         }
-        tell_if("auth_o_tron.result", self.policy.tells_filter_state().then(|| outcome.as_str()));
+        if self.policy.tells_filter_state() {
+            if let Some(subject) = subject {
+                let _ = hostcalls::set_property(vec![SUBJECT], Some(subject.as_bytes()));
+            }
+            let _ = hostcalls::set_property(vec![RESULT], Some(outcome.as_str().as_bytes()));
+        }
     }
 }
 
-/// Sets filter state for the access log, if there is something to tell.
-fn tell_if(name: &str, value: Option<&str>) {
-    if let Some(value) = value {
-        let _ = hostcalls::set_property(vec![name], Some(value.as_bytes()));
-    }
+fn apply(decision: &Decision<'_, '_>) -> Result<(), Rejection<'static>> {
+    decision.remove.names().try_for_each(|name| remove(MapType::HttpRequestHeaders, name))?;
+    decision.set().try_for_each(|(name, value)| {
+        hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes()))
+            .map_err(|_| internal("a header cannot be set"))
+    })
 }
 
-fn read_pairs(map: &[u8]) -> Result<Vec<Pair<'_>>, Rejection> {
+fn remove(map: MapType, name: &[u8]) -> Result<(), Rejection<'static>> {
+    let name = str::from_utf8(name).map_err(|_| internal("the name of a header is not UTF-8"))?;
+    hostcalls::remove_map_value(map, name).map_err(|_| internal("a header cannot be removed"))
+}
+
+fn read_pairs(map: &[u8]) -> Result<Vec<Pair<'_>>, Rejection<'static>> {
     pairs::deserialize(map)
         .map(Iterator::collect)
         .map_err(|BadLayout| internal("the headers are not laid out as expected"))
 }
 
-fn remove(map: MapType, name: &[u8]) -> Result<(), Rejection> {
-    let name = str::from_utf8(name).map_err(|_| internal("a header cannot be named"))?;
-    hostcalls::remove_map_value(map, name).map_err(|_| internal("a header cannot be removed"))
-}
-
-fn set(name: &str, value: &str) -> Result<(), Rejection> {
-    hostcalls::set_map_value_bytes(MapType::HttpRequestHeaders, name, Some(value.as_bytes()))
-        .map_err(|_| internal("a header cannot be set"))
-}
-
 /// What Envoy knows about the request. A property that cannot be had proves nothing, whyever that is.
-struct HostEvidence;
+struct HostProperties;
 
-impl Evidence for HostEvidence {
+impl Properties for HostProperties {
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         hostcalls::get_property(path.to_vec()).ok().flatten()
     }
 }
 
 /// The proxy's clock, in epoch seconds.
-fn now() -> Result<i64, Rejection> {
+fn now() -> Result<i64, Rejection<'static>> {
     let time = hostcalls::get_current_time().map_err(|_| internal("the clock cannot be read"))?;
     let since_epoch = time.duration_since(UNIX_EPOCH).map_err(|_| internal("the clock is before 1970"))?;
     i64::try_from(since_epoch.as_secs()).map_err(|_| internal("the clock is beyond 64 bits"))
 }
 
-const fn internal(flaw: &'static str) -> Rejection {
-    Rejection::new(Code::Internal, "proxy", flaw)
+const fn internal(what: &'static str) -> Rejection<'static> {
+    Rejection::new(Code::Internal, "proxy", Flaw::Host(what))
 }
 
-const NO_CONFIGURATION: Rejection = internal("there is no configuration");
+const NO_CONFIGURATION: Rejection<'static> = internal("there is no configuration");
 
 /// Ends the request here: it stays paused for good, whether or not the host sends the reply.
-fn reject(plugin: Option<&Plugin>, rejection: Rejection, map: &[u8]) -> Action {
+fn reject(plugin: Option<&Rc<Plugin>>, rejection: Rejection<'_>, map: &[u8]) -> Action {
+    let code = rejection.code;
+    let line = || format!("denied: {rejection}, request {}", request_id(map));
     if let Some(plugin) = plugin {
-        plugin.report(Outcome::Denied(rejection.code));
+        plugin.report(Outcome::Denied(code), None);
     }
-    let level = if rejection.code == Code::Internal { LogLevel::Error } else { LogLevel::Debug };
-    log(level, || format!("denied: {rejection}, request {}", request_id(map)));
+    match plugin {
+        Some(plugin) if code != Code::Internal => plugin.log_debug(line),
+        _ => log(LogLevel::Error, line),
+    }
     let mut headers = Vec::with_capacity(3);
     headers.extend([("content-type", "application/problem+json"), ("cache-control", "no-store")]);
-    headers.extend(rejection.code.challenge().map(|challenge| ("www-authenticate", challenge)));
-    let headers = pairs::serialize(&headers);
-    if foreign::send_response(rejection.code, &headers).is_none() {
+    headers.extend(code.challenge().map(|challenge| ("www-authenticate", challenge)));
+    if foreign::send_response(code, &pairs::serialize(&headers)).is_none() {
         log(LogLevel::Error, || "the reply could not be sent".to_owned());
     }
     Action::Pause

@@ -3,34 +3,42 @@
 //! A request goes one straight way through the crate:
 //!
 //! ```text
-//! Envoy ─ header pairs ─▶ filter ─▶ Request ─▶ Policy::decide ─▶ Verdict ─▶ filter ─▶ Envoy
+//! Envoy ─ headers ─▶ filter ─▶ Request ─▶ Policy::decide ─▶ Decision ─▶ filter ─▶ Envoy
 //! ```
+//!
+//! A section of the plugin configuration is a module of the same name: its types, how it is compiled, what it does.
 //!
 //! | module | the one thing it knows |
 //! |---|---|
-//! | `filter` | proxy-wasm: reads the pairs, applies the verdict (in the module only) |
+//! | `filter` | proxy-wasm: reads the headers, applies the decision (in the module only) |
 //! | [`pairs`] | how the host lays out header pairs |
-//! | [`config`] | what the user writes |
 //! | [`policy`] | the compiled configuration, and the decision |
+//! | [`config`] | what the user writes, and what is wrong with it |
+//! | [`jwt`] | section `jwt`: HS256, the key ring |
+//! | [`identity`] | section `identity`: sources, presets, formats and limits |
+//! | [`trust`] | section `trust`: who may assert an identity, one kind of proof a file |
+//! | [`token`] | section `token`: its header, and the bounded token cache |
+//! | [`claims`] | section `claims`: the payload |
+//! | [`rules`] | section `rules`: which request a rule is about |
+//! | [`telemetry`] | section `telemetry`: what became of a request |
 //! | [`request`] | which headers are identity, proof, token, alias, duplicate |
-//! | [`trust`] | who may assert an identity, one kind of proof a file |
-//! | [`identity`] | parsing and limits |
-//! | [`claims`] | the payload |
-//! | [`jwt`] | HS256, the key ring |
-//! | [`token`] | the bounded token cache |
 //! | [`rejection`] | what a denied request gets |
 //!
 //! Everything but `filter` is plain Rust that has never heard of a host:
 //!
 //! ```
-//! use auth_o_tron_envoy::{policy::{Policy, Verdict}, request::Request};
+//! use auth_o_tron_envoy::{
+//!     config::field::Report,
+//!     policy::{Policy, Verdict},
+//!     request::{Facts, Request},
+//! };
 //!
 //! let configuration = br#"{
 //!     "jwt": {"iss": "auth-o-tron.example.com", "exp": 3600, "secret_env": "SIGNING_SECRET"},
 //!     "trust": [{"shared_secret": {"header": "x-auth-proof", "secret_env": "PROXY_SECRET"}}]
 //! }"#;
 //! let environment = |name: &str| Some(format!("the value of {name}, which is long enough"));
-//! let policy = Policy::from_json(configuration, &environment).unwrap();
+//! let policy = Policy::from_json(configuration, &environment, &Report::default()).unwrap();
 //!
 //! let headers = [
 //!     ("x-auth-username", "alice"),
@@ -38,11 +46,14 @@
 //!     ("x-auth-proof", "the value of PROXY_SECRET, which is long enough"),
 //! ];
 //! let pairs = headers.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-//! let verdict = policy.decide(&Request::scan(policy.names(), &pairs), &(), 1_704_063_600);
-//! assert!(matches!(verdict, Verdict::Issue { value, .. } if value.starts_with("Bearer eyJ")));
+//! let facts = Facts::new(1_704_063_600, &());
+//! let request = Request::scan(policy.names(), &pairs);
+//! let decision = policy.decide(&request, &facts);
+//! assert_eq!(decision.verdict, Verdict::Issue { is_reused: false });
+//! assert!(decision.set().any(|(name, value)| name == "authorization" && value.starts_with("Bearer eyJ")));
 //!
 //! let forged = Request::scan(policy.names(), &pairs[..2]);
-//! assert!(matches!(policy.decide(&forged, &(), 1_704_063_600), Verdict::Deny(_)));
+//! assert!(matches!(policy.decide(&forged, &facts).verdict, Verdict::Deny(_)));
 //! ```
 
 #![warn(missing_docs)]
@@ -73,5 +84,6 @@ pub mod policy;
 pub mod rejection;
 pub mod request;
 pub mod rules;
+pub mod telemetry;
 pub mod token;
 pub mod trust;

@@ -94,36 +94,117 @@ impl fmt::Display for Code {
     }
 }
 
+/// What is wrong with a request, or with a part of it. It never holds a value of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Flaw {
+    /// It is not there.
+    Missing,
+    /// It has no text, or blanks only.
+    Empty,
+    /// It is not UTF-8.
+    NotUtf8,
+    /// It holds a control character (C0, DEL or C1).
+    ControlCharacter,
+    /// It is longer than so many bytes.
+    TooLong(usize),
+    /// It has more than so many items.
+    TooMany(usize),
+    /// It comes on more than one line.
+    Repeated,
+    /// It comes under another spelling, such as `x_auth_roles` for `x-auth-roles`.
+    Aliased,
+    /// `Connection` nominates it for removal (RFC 9110, section 7.6.1).
+    Nominated,
+    /// One attribute comes twice.
+    AttributeTwice,
+    /// It is not base64 (RFC 4648).
+    NotBase64,
+    /// It is not a JSON list of strings.
+    NotList,
+    /// It is a JSON object where a list belongs.
+    ObjectForList,
+    /// It is not a JSON object of strings.
+    NotObject,
+    /// It is not an integer of epoch seconds.
+    NotEpochSeconds,
+    /// It is over.
+    InThePast,
+    /// No entry of `trust` proves it.
+    Unproven,
+    /// The entry that proves it may not assert this realm.
+    NotAssertable,
+    /// It is not in `identity.realms`.
+    NotAllowed,
+    /// The first rule that matches denies it.
+    Denied,
+    /// The host did not do as it must.
+    Host(&'static str),
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Missing => "missing",
+            Self::Empty => "empty",
+            Self::NotUtf8 => "not UTF-8",
+            Self::ControlCharacter => "holds a control character",
+            Self::TooLong(max) => return write!(f, "longer than {max} bytes"),
+            Self::TooMany(max) => return write!(f, "more than {max} items"),
+            Self::Repeated => "comes more than once",
+            Self::Aliased => "comes under an alias, such as with `_` for `-`",
+            Self::Nominated => "nominated for removal by Connection",
+            Self::AttributeTwice => "has an attribute twice",
+            Self::NotBase64 => "not base64",
+            Self::NotList => "not a JSON list of strings",
+            Self::ObjectForList => "a JSON object, not a list",
+            Self::NotObject => "not a JSON object of strings",
+            Self::NotEpochSeconds => "not an integer of epoch seconds",
+            Self::InThePast => "in the past",
+            Self::Unproven => "not proven by any entry",
+            Self::NotAssertable => "not one that the proving entry may assert",
+            Self::NotAllowed => "not in identity.realms",
+            Self::Denied => "the first that matches denies",
+            Self::Host(what) => what,
+        })
+    }
+}
+
 /// A denial: the code that the client gets, and for the operator's log which part of the request is at fault.
 ///
-/// Both words are fixed text of this crate, so no value of a request can reach a log line.
+/// It holds names and words of the configuration and of this crate, so no value of a request can reach a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rejection {
+pub struct Rejection<'p> {
     /// What the client is told.
     pub code: Code,
     /// The part of the request that is at fault, such as `roles`.
     pub part: &'static str,
-    /// What is wrong with it, such as `not UTF-8`.
-    pub flaw: &'static str,
+    /// The header that it came in, by the name that the configuration has.
+    pub header: Option<&'p str>,
+    /// What is wrong with it.
+    pub flaw: Flaw,
 }
 
-impl Rejection {
+impl Rejection<'_> {
     /// A denial with `code` because `part` has `flaw`.
     #[must_use]
-    pub const fn new(code: Code, part: &'static str, flaw: &'static str) -> Self {
-        Self { code, part, flaw }
+    pub const fn new(code: Code, part: &'static str, flaw: Flaw) -> Self {
+        Self { code, part, header: None, flaw }
     }
 
-    /// The denial of identity headers that are not well formed.
+    /// The reason alone, for people who know the code already.
     #[must_use]
-    pub const fn malformed(part: &'static str, flaw: &'static str) -> Self {
-        Self::new(Code::IdentityMalformed, part, flaw)
+    pub fn reason(&self) -> String {
+        match self.header {
+            Some(header) => format!("{} in {header}: {}", self.part, self.flaw),
+            None => format!("{}: {}", self.part, self.flaw),
+        }
     }
 }
 
-impl fmt::Display for Rejection {
+impl fmt::Display for Rejection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}: {})", self.code, self.part, self.flaw)
+        write!(f, "{} ({})", self.code, self.reason())
     }
 }
 

@@ -1,73 +1,148 @@
-//! `rules`: which request a rule is about.
+//! Section `rules`: which request a rule is about, and what happens to it.
 
-use crate::{claims::ClaimSet, request::Request, trust::Evidence};
+pub mod path;
 
-/// Where Envoy tells the name of the route that it chose.
-const ROUTE_NAME: &[&str] = &["xds", "route_name"];
+use std::net::Ipv6Addr;
 
-/// What happens to requests that match.
-#[derive(Debug)]
-pub struct Rule {
-    /// All must hold.
-    pub conditions: Conditions,
-    /// What happens.
-    pub action: Action,
+use serde::Deserialize;
+
+use crate::{
+    config::field::{ErrorKind, Field, MAX_TEXT_BYTES, all},
+    jwt::Overrides,
+    request::{Facts, Request},
+};
+use path::{PathCondition, is_ambiguous};
+
+/// What happens to the requests that match.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Rule"))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Which requests: all conditions that are given must hold.
+    #[serde(rename = "match")]
+    conditions: MatchConfig,
+    /// What happens to them.
+    #[serde(default)]
+    action: Action,
+    /// What changes for the tokens that are issued, in place of the section `jwt`.
+    jwt: Option<Overrides>,
+}
+
+/// Which requests a rule is about: at least one condition.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(
+        rename = "Match",
+        extend("minProperties" = 1, "not" = crate::config::schema::all_of(&["path_prefix", "path"]))
+    )
+)]
+#[serde(deny_unknown_fields, default, expecting = "an object such as {\"path_prefix\": \"/healthz\"}")]
+pub struct MatchConfig {
+    /// Hosts without port: `example.com`, or `*.example.com` for all below it. Any of them.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
+    hosts: Option<Vec<String>>,
+    /// The first segments of the path.
+    path_prefix: Option<String>,
+    /// The whole path, without query.
+    path: Option<String>,
+    /// Request methods, in capitals. Any of them.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
+    methods: Option<Vec<String>>,
+    /// The name of Envoy's route.
+    route: Option<String>,
 }
 
 /// What happens to a request.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It needs an identity and gets a token, of these claims where the rule has its own.
-    Issue(Option<ClaimSet>),
+    /// It needs an identity and gets a token.
+    #[default]
+    Issue,
     /// It goes on without a token.
     Pass,
     /// It is denied.
     Deny,
 }
 
-/// The conditions of a rule. `None` holds always.
-#[derive(Debug, Default)]
-pub struct Conditions {
-    /// Any of these.
-    pub hosts: Option<Vec<Host>>,
-    /// The path.
-    pub path: Option<PathCondition>,
-    /// Any of these.
-    pub methods: Option<Vec<String>>,
-    /// The name of Envoy's route.
-    pub route: Option<String>,
+/// The section, compiled. The first rule that matches counts.
+#[derive(Debug)]
+pub struct Rules<C>(Vec<Rule<C>>);
+
+/// What happens to requests that match.
+#[derive(Debug)]
+struct Rule<C> {
+    conditions: Conditions,
+    effect: Effect<C>,
 }
 
-/// A condition on the path without its query.
+/// What happens to a request.
 #[derive(Debug)]
-pub enum PathCondition {
-    /// This one and no other.
-    Exact(String),
-    /// This one and all below it. It has no slash at its end.
-    Prefix(String),
+pub enum Effect<C> {
+    /// It needs an identity and gets a token, of these claims where the rule has its own.
+    Issue(Option<C>),
+    /// It goes on without a token.
+    Pass,
+    /// It is denied.
+    Deny,
+}
+
+/// The conditions of a rule.
+#[derive(Debug)]
+struct Conditions {
+    /// Any of these, or with none in it any host at all.
+    hosts: Vec<Host>,
+    path: PathCondition,
+    /// Any of these, or with none in it any method at all.
+    methods: Vec<String>,
+    /// The name of Envoy's route.
+    route: Option<String>,
 }
 
 /// A host in lower case, without port.
 #[derive(Debug)]
-pub enum Host {
+enum Host {
     /// This one.
     Exact(String),
     /// All that end so: a dot and a domain, of which something must stand before it.
     Below(String),
 }
 
-/// The first rule that matches, with its position.
-#[must_use]
-pub fn first_that_matches<'r>(
-    rules: &'r [Rule],
-    request: &Request<'_>,
-    evidence: &dyn Evidence,
-) -> Option<(usize, &'r Rule)> {
-    if rules.is_empty() {
-        return None;
+/// Where Envoy tells the name of the route that it chose.
+const ROUTE_NAME: &[&str] = &["xds", "route_name"];
+
+// === impl Rules ===
+
+impl<C> Rules<C> {
+    /// Compiles the section, which stands at `field`. `claims` makes the claims of a rule that changes them.
+    pub fn compile(
+        rules: &[Config],
+        field: &Field<'_>,
+        claims: &dyn Fn(&Overrides, &Field<'_>) -> Option<C>,
+    ) -> Option<Self> {
+        let compile = |(position, rule): (usize, &Config)| rule.compile(&field.index(position), claims);
+        all(rules.iter().enumerate().map(compile)).map(Self)
     }
-    let target = Target::of(request);
-    rules.iter().enumerate().find(|(_, rule)| rule.matches(&target, evidence))
+
+    /// Whether there are none.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The first rule that matches: its position, and what happens.
+    #[must_use]
+    pub fn first_that_matches(&self, request: &Request<'_>, facts: &Facts<'_>) -> Option<(usize, &Effect<C>)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let target = Target::of(request);
+        let found = self.0.iter().enumerate().find(|(_, rule)| rule.matches(&target, facts));
+        found.map(|(position, rule)| (position, &rule.effect))
+    }
 }
 
 /// What rules compare, read once for all of them.
@@ -100,28 +175,17 @@ fn host(authority: &[u8]) -> Vec<u8> {
     host.strip_suffix(b".").unwrap_or(host).to_ascii_lowercase()
 }
 
-impl Rule {
+impl<C> Rule<C> {
     /// The route is asked for last, as it costs a call to the host.
-    fn matches(&self, target: &Target<'_>, evidence: &dyn Evidence) -> bool {
+    fn matches(&self, target: &Target<'_>, facts: &Facts<'_>) -> bool {
         let Conditions { hosts, path, methods, route } = &self.conditions;
-        methods.as_ref().is_none_or(|methods| methods.iter().any(|method| method.as_bytes() == target.method))
-            && path.as_ref().is_none_or(|path| path.matches(target.path))
-            && hosts.as_ref().is_none_or(|hosts| hosts.iter().any(|host| host.matches(&target.host)))
-            && !(matches!(self.action, Action::Pass) && is_ambiguous(target.path))
+        (methods.is_empty() || methods.iter().any(|method| method.as_bytes() == target.method))
+            && path.matches(target.path)
+            && (hosts.is_empty() || hosts.iter().any(|host| host.matches(&target.host)))
+            && !(matches!(self.effect, Effect::Pass) && is_ambiguous(target.path))
             && route
                 .as_ref()
-                .is_none_or(|route| evidence.property(ROUTE_NAME).is_some_and(|name| name == route.as_bytes()))
-    }
-}
-
-impl PathCondition {
-    fn matches(&self, path: &[u8]) -> bool {
-        match self {
-            Self::Exact(own) => path == own.as_bytes(),
-            Self::Prefix(own) => {
-                path.strip_prefix(own.as_bytes()).is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
-            }
-        }
+                .is_none_or(|route| facts.property(ROUTE_NAME).is_some_and(|name| name == route.as_bytes()))
     }
 }
 
@@ -134,42 +198,86 @@ impl Host {
     }
 }
 
-/// Whether a backend could read the path differently: as another one, or as one that ends elsewhere.
-#[must_use]
-pub fn is_ambiguous(path: &[u8]) -> bool {
-    let Some(below_root) = path.strip_prefix(b"/") else { return true };
-    let mut segments = below_root.split(|&byte| byte == b'/').peekable();
-    while let Some(segment) = segments.next() {
-        let is_inner = segments.peek().is_some();
-        if matches!(segment, b"." | b"..") || (segment.is_empty() && is_inner) {
-            return true;
-        }
-    }
-    !is_plain(below_root)
-}
+// === impl Config ===
 
-/// Whether the path has no character that means more to some servers, and no escape that could have been spared.
-fn is_plain(mut path: &[u8]) -> bool {
-    let mut decoded = Vec::with_capacity(path.len());
-    while let Some((&byte, rest)) = path.split_first() {
-        let unescaped = match byte {
-            b'%' => rest.split_first_chunk().and_then(|(digits, rest)| Some((unescape(*digits)?, rest))),
-            b'\\' | b';' | b'#' | ..=b' ' | 0x7f.. => None,
-            _ => Some((byte, rest)),
+impl Config {
+    fn compile<C>(&self, field: &Field<'_>, claims: &dyn Fn(&Overrides, &Field<'_>) -> Option<C>) -> Option<Rule<C>> {
+        let match_field = field.name("match");
+        let conditions = self.conditions.compile(&match_field);
+        let passable = match &conditions {
+            Some(conditions) if self.action == Action::Pass => conditions.path.check_passable(&match_field),
+            _ => Some(()),
         };
-        let Some((byte, rest)) = unescaped else { return false };
-        decoded.push(byte);
-        path = rest;
+        let jwt_field = field.name("jwt");
+        let effect = match (self.action, &self.jwt) {
+            (Action::Issue, None) => Some(Effect::Issue(None)),
+            (Action::Issue, Some(jwt)) => {
+                jwt.check(&jwt_field).and_then(|()| claims(jwt, &jwt_field)).map(|claims| Effect::Issue(Some(claims)))
+            }
+            (Action::Pass, None) => Some(Effect::Pass),
+            (Action::Deny, None) => Some(Effect::Deny),
+            (Action::Pass | Action::Deny, Some(_)) => jwt_field.refuse(
+                ErrorKind::Contradiction,
+                "found it beside an action that issues no token, expected the action `issue`",
+            ),
+        };
+        passable?;
+        Some(Rule { conditions: conditions?, effect: effect? })
     }
-    // An overlong form of a byte is another byte to some servers.
-    str::from_utf8(&decoded).is_ok()
 }
 
-/// The byte of an escape that can only be written so. `None` is no escape, or one of a control character, or one of
-/// printable ASCII: `%2f` may be another path, and `%61` is a way around a rule that says `a`.
-fn unescape(digits: [u8; 2]) -> Option<u8> {
-    let byte = u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?;
-    matches!(byte, b' ' | 0x80..).then_some(byte)
+impl MatchConfig {
+    fn compile(&self, field: &Field<'_>) -> Option<Conditions> {
+        let Self { hosts, path_prefix, path, methods, route } = self;
+        if hosts.is_none() && path_prefix.is_none() && path.is_none() && methods.is_none() && route.is_none() {
+            return field.refuse(
+                ErrorKind::Empty,
+                "found no condition, expected at least one of `hosts`, `path_prefix`, `path`, `methods`, `route`",
+            );
+        }
+        let hosts = compile_any(&field.name("hosts"), hosts.as_deref(), compile_host);
+        let path = PathCondition::compile(field, path_prefix.as_deref(), path.as_deref());
+        let methods = compile_any(&field.name("methods"), methods.as_deref(), compile_method);
+        if let Some(route) = route {
+            field.name("route").text(route, MAX_TEXT_BYTES)?;
+        }
+        Some(Conditions { hosts: hosts?, path: path?, methods: methods?, route: route.clone() })
+    }
+}
+
+/// A list of which any may hold: with none in it, none could.
+fn compile_any<T>(
+    field: &Field<'_>,
+    values: Option<&[String]>,
+    compile: impl Fn(&Field<'_>, &str) -> Option<T>,
+) -> Option<Vec<T>> {
+    match values {
+        None => Some(Vec::new()),
+        Some([]) => field.empty("at least one value"),
+        Some(values) => all(values.iter().enumerate().map(|(index, value)| compile(&field.index(index), value))),
+    }
+}
+
+fn compile_host(field: &Field<'_>, host: &str) -> Option<Host> {
+    let lower = host.to_ascii_lowercase();
+    let (domain, is_below) = lower.strip_prefix("*.").map_or((lower.as_str(), false), |domain| (domain, true));
+    let address = domain.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    let is_address = !is_below && address.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok());
+    let is_host_char = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+    let is_name = domain.split('.').all(|label| !label.is_empty() && label.bytes().all(is_host_char));
+    if !is_address && !is_name {
+        let expected = "a host without port such as \"example.com\", or \"*.example.com\" for all below it";
+        return field.malformed(host, expected);
+    }
+    Some(if is_below { Host::Below(format!(".{domain}")) } else { Host::Exact(lower) })
+}
+
+fn compile_method(field: &Field<'_>, method: &str) -> Option<String> {
+    // Methods are case-sensitive (RFC 9110, section 9.1), and "get" would match nothing.
+    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || b"-_".contains(&byte)) {
+        return field.malformed(method, "a method such as \"GET\"");
+    }
+    Some(method.to_owned())
 }
 
 #[cfg(test)]
@@ -177,56 +285,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    #[test]
-    fn a_path_that_two_servers_could_read_differently_is_ambiguous() {
-        for path in [
-            "//",
-            "/a//b",
-            "//healthz",
-            "/../healthz",
-            "/healthz/..",
-            "/healthz/../admin",
-            "/./healthz",
-            "/healthz/.",
-            "/healthz;a=b",
-            "/healthz%2e",
-            "/%2E%2e/admin",
-            "/healthz%2fadmin",
-            "/healthz%2Fadmin",
-            "/healthz%5cadmin",
-            "/healthz\\admin",
-            "/healthz%",
-            "/healthz%2",
-            "/healthz%zz",
-            "/healthz%+1",
-            "/healthz%252e",
-            "/healthz%00",
-            "/healthz%3badmin",
-            "/healthz#",
-            "/healthz%23",
-            "/healthz%3f",
-            "/healthz%c0%ae",
-            "/healthz%e0%80%ae",
-            "/healthz%c3",
-            "/healthz%41",
-            "/%68ealthz",
-            "/healthz%2d",
-            "/healthz%7E",
-            "/healthz%40",
-            "/health\tz",
-            "/h\u{e9}",
-            "",
-            "*",
-            "healthz",
-            "http://a/healthz",
-        ] {
-            assert!(is_ambiguous(path.as_bytes()), "{path}");
-        }
-        for path in ["/", "/healthz", "/healthz/", "/a/b.c/..d", "/a..b", "/%c3%a9", "/a%20b", "/~a/b:c@d,e=f&g"] {
-            assert!(!is_ambiguous(path.as_bytes()), "{path}");
-        }
-    }
 
     #[test]
     fn a_host_is_without_port_and_case() {
@@ -255,7 +313,7 @@ mod tests {
     }
 
     impl Reference {
-        fn compiled(&self) -> Rule {
+        fn compiled(&self) -> Rule<()> {
             let host = |host: &str| match host.strip_prefix('*') {
                 Some(domain) => Host::Below(domain.to_owned()),
                 None => Host::Exact(host.to_owned()),
@@ -268,17 +326,17 @@ mod tests {
                 }
             };
             let conditions = Conditions {
-                hosts: self.host.map(|own| vec![host(own)]),
-                path: self.path.map(path),
-                methods: self.method.map(|own| vec![own.to_owned()]),
+                hosts: self.host.map(host).into_iter().collect(),
+                path: self.path.map_or(PathCondition::Any, path),
+                methods: self.method.map(str::to_owned).into_iter().collect(),
                 route: self.route.map(str::to_owned),
             };
-            let action = match self.action {
-                0 => Action::Issue(None),
-                1 => Action::Pass,
-                _ => Action::Deny,
+            let effect = match self.action {
+                0 => Effect::Issue(None),
+                1 => Effect::Pass,
+                _ => Effect::Deny,
             };
-            Rule { conditions, action }
+            Rule { conditions, effect }
         }
 
         /// Segment by segment, without a look at how the filter does it.
@@ -342,13 +400,13 @@ mod tests {
             let pairs: [(&[u8], &[u8]); 3] = [
                 (b":authority", authority.as_bytes()), (b":path", path.as_bytes()), (b":method", method.as_bytes()),
             ];
-            let request = Request::scan(&crate::request::Names::default(), &pairs);
-            let evidence = |asked: &[&str]| {
+            let request = Request::scan(&crate::request::names::Names::default(), &pairs);
+            let properties = |asked: &[&str]| {
                 assert_eq!(asked, ROUTE_NAME);
                 route.map(|route| route.as_bytes().to_vec())
             };
-            let compiled: Vec<_> = rules.iter().map(Reference::compiled).collect();
-            let found = first_that_matches(&compiled, &request, &evidence).map(|(position, _)| position);
+            let compiled = Rules(rules.iter().map(Reference::compiled).collect());
+            let found = compiled.first_that_matches(&request, &Facts::new(0, &properties)).map(|(position, _)| position);
             prop_assert_eq!(found, rules.iter().position(|rule| rule.matches(authority, path, method, route)));
         }
     }

@@ -1,92 +1,146 @@
-//! Who may assert an identity. One kind of proof a file, behind one enum.
+//! Section `trust`: who may assert an identity. One kind of proof a file.
 
-pub mod filter_state;
-pub mod mtls;
-pub mod peer;
-pub mod shared_secret;
-pub mod signature;
+use serde::Deserialize;
 
-use crate::request::Request;
-use filter_state::FilterState;
-use mtls::Mtls;
-use peer::Peer;
-use shared_secret::SharedSecret;
+use crate::{
+    config::field::{Environment, ErrorKind, Field, all},
+    request::{Facts, Request, names::Names},
+};
 use signature::{FieldLines, Signature};
+
+/// Declares the kinds of proof. Each is a module with a `Config`, which compiles to what proves.
+macro_rules! proofs {
+    ($($kind:ident: $Proof:ident,)+) => {
+        $(pub mod $kind;)+
+
+        /// A party that may assert identities: exactly one kind of proof.
+        #[derive(Debug, Deserialize)]
+        #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+        #[cfg_attr(feature = "cli", schemars(rename = "Trust", extend("oneOf" = crate::config::schema::exactly_one(KINDS))))]
+        #[serde(deny_unknown_fields)]
+        pub struct Config {
+            $(
+                #[allow(missing_docs, reason = "its type has them")]
+                pub $kind: Option<$kind::Config>,
+            )+
+            /// The only realms that this party may assert. Without it, all.
+            #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
+            pub realms: Option<Vec<String>>,
+        }
+
+        /// How a party proves that it asserted the identity of a request.
+        #[derive(Debug)]
+        enum Proof {
+            $($Proof($kind::$Proof),)+
+        }
+
+        const KINDS: &[&str] = &[$(stringify!($kind)),+];
+
+        impl Config {
+            /// Compiles every proof that is given, each with the name of its kind.
+            fn proofs(
+                &self,
+                field: &Field<'_>,
+                names: &mut Names,
+                environment: Environment<'_>,
+            ) -> Vec<(&'static str, Option<Proof>)> {
+                let mut proofs = Vec::new();
+                $(
+                    if let Some(config) = &self.$kind {
+                        let kind = stringify!($kind);
+                        let proof = config.compile(&field.name(kind), names, environment);
+                        proofs.push((kind, proof.map(Proof::$Proof)));
+                    }
+                )+
+                proofs
+            }
+        }
+
+        impl Proof {
+            fn proves(&self, request: &Request<'_>, facts: &Facts<'_>) -> bool {
+                match self {
+                    $(Self::$Proof(proof) => proof.proves(request, facts),)+
+                }
+            }
+        }
+    };
+}
+
+proofs! {
+    shared_secret: SharedSecret,
+    signature: Signature,
+    mtls: Mtls,
+    peer: Peer,
+    filter_state: FilterState,
+}
+
+/// The section, compiled: the parties that may assert identities, in the configured order.
+#[derive(Debug)]
+pub struct Trust(Vec<Entry>);
 
 /// A party that may assert identities.
 #[derive(Debug)]
 pub struct Entry {
-    /// How the party proves that it is the one.
-    pub proof: Proof,
+    /// Where it stands in `trust`.
+    pub position: usize,
+    /// The kind of its proof, as the configuration has it.
+    pub kind: &'static str,
+    proof: Proof,
     /// The only realms that the party may assert; `None` is all.
-    pub realms: Option<Vec<String>>,
+    realms: Option<Vec<String>>,
 }
 
-/// How a party proves that it asserted the identity of a request.
-#[derive(Debug)]
-pub enum Proof {
-    /// By a secret that only it and the filter know.
-    SharedSecret(SharedSecret),
-    /// By a signature over the identity headers.
-    Signature(Signature),
-    /// By the client certificate of the connection.
-    Mtls(Mtls),
-    /// By the address that the connection comes from.
-    Peer(Peer),
-    /// By what an earlier filter of the chain left.
-    FilterState(FilterState),
-}
+// === impl Trust ===
 
-/// What the proxy itself knows about a request beside its headers. It is fetched only where a proof asks for it.
-pub trait Evidence {
-    /// The value of a property, by its path; `None` where there is none, or where it cannot be had.
-    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
-}
-
-/// There is none.
-impl Evidence for () {
-    fn property(&self, _path: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-}
-
-impl<F: Fn(&[&str]) -> Option<Vec<u8>>> Evidence for F {
-    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
-        self(path)
-    }
-}
-
-impl Proof {
-    fn proves(&self, request: &Request<'_>, evidence: &dyn Evidence, now: i64) -> bool {
-        match self {
-            Self::SharedSecret(secret) => secret.proves(request),
-            Self::Signature(signature) => signature.proves(request, now),
-            Self::Mtls(mtls) => mtls.proves(evidence),
-            Self::Peer(peer) => peer.proves(evidence),
-            Self::FilterState(state) => state.proves(evidence),
+impl Trust {
+    /// Compiles the section, which stands at `field`, and owns the headers of its proofs.
+    pub fn compile(
+        entries: &[Config],
+        field: &Field<'_>,
+        names: &mut Names,
+        environment: Environment<'_>,
+    ) -> Option<Self> {
+        if entries.is_empty() {
+            return field.refuse(
+                ErrorKind::Missing,
+                "empty or missing, expected at least one entry that says who may assert an identity",
+            );
         }
+        let compile =
+            |(position, entry): (usize, &Config)| entry.compile(position, &field.index(position), names, environment);
+        all(entries.iter().enumerate().map(compile)).map(Self)
     }
-}
 
-/// The first entry, in the configured order and with its position, that proves at `now` where the identity of `request` comes from.
-#[must_use]
-pub fn first_that_proves<'e>(
-    entries: &'e [Entry],
-    request: &Request<'_>,
-    evidence: &dyn Evidence,
-    now: i64,
-) -> Option<(usize, &'e Entry)> {
-    entries.iter().enumerate().find(|(_, entry)| entry.proof.proves(request, evidence, now))
-}
+    /// The parties, in the configured order.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.0.iter()
+    }
 
-/// The headers of signatures by other parties, which go on when ours are removed.
-#[must_use]
-pub fn foreign_signatures(entries: &[Entry], request: &Request<'_>) -> Option<FieldLines> {
-    let signatures = entries.iter().filter_map(|entry| match &entry.proof {
-        Proof::Signature(signature) => Some(signature),
-        _ => None,
-    });
-    signature::remainder(&signatures.collect::<Vec<_>>(), request)
+    /// The first party that proves where the identity of `request` comes from.
+    #[must_use]
+    pub fn first_that_proves(&self, request: &Request<'_>, facts: &Facts<'_>) -> Option<&Entry> {
+        self.entries().find(|entry| entry.proof.proves(request, facts))
+    }
+
+    /// The headers of signatures by other parties, which go on when ours are removed.
+    #[must_use]
+    pub fn foreign_signatures(&self, request: &Request<'_>) -> Option<FieldLines> {
+        signature::remainder(&self.signatures().collect::<Vec<_>>(), request)
+    }
+
+    /// The headers that prove `request` by the signature of `keyid`, `created` in epoch seconds: the authenticator's side.
+    /// `None` where no entry has that key, or where no signature proves such a request.
+    #[must_use]
+    pub fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<FieldLines> {
+        self.signatures().find_map(|signature| signature.sign(keyid, request, created))
+    }
+
+    fn signatures(&self) -> impl Iterator<Item = &Signature> {
+        self.entries().filter_map(|entry| match &entry.proof {
+            Proof::Signature(signature) => Some(signature),
+            _ => None,
+        })
+    }
 }
 
 impl Entry {
@@ -94,5 +148,36 @@ impl Entry {
     #[must_use]
     pub fn may_assert(&self, realm: &str) -> bool {
         self.realms.as_ref().is_none_or(|realms| realms.iter().any(|allowed| allowed == realm))
+    }
+}
+
+// === impl Config ===
+
+impl Config {
+    fn compile(
+        &self,
+        position: usize,
+        field: &Field<'_>,
+        names: &mut Names,
+        environment: Environment<'_>,
+    ) -> Option<Entry> {
+        let realms = self.realms.as_ref().map_or(Some(()), |realms| {
+            field.name("realms").some_texts(realms, "at least one realm (leave it out to allow all)")
+        });
+        let mut proofs = self.proofs(field, names, environment).into_iter();
+        match (proofs.next(), proofs.next()) {
+            (Some((kind, proof)), None) => {
+                realms.and(proof).map(|proof| Entry { position, kind, proof, realms: self.realms.clone() })
+            }
+            (Some((first, _)), Some((second, _))) => field
+                .refuse(ErrorKind::Choice, format!("found both `{first}` and `{second}`, expected exactly one proof")),
+            (None, _) => field.refuse(
+                ErrorKind::Choice,
+                format!(
+                    "found no proof, expected one of {}",
+                    KINDS.iter().map(|kind| format!("`{kind}`")).collect::<Vec<_>>().join(", ")
+                ),
+            ),
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Parsing and limits of username, realm, roles, scopes and attributes.
+//! How headers list roles and scopes, and the limits of each.
 //!
 //! What is over a limit is refused, never cut: a shortened role is another role.
 
@@ -13,97 +13,41 @@ use serde::{
     de::{self, MapAccess, SeqAccess, Visitor, value},
 };
 
-use crate::config::Format;
+use crate::rejection::Flaw;
 
 /// The longest username, realm, role, scope or service, in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
 /// The most roles, the most scopes, and the most services of a scope map.
 pub const MAX_LIST_ITEMS: usize = 256;
-/// The most attributes.
-pub const MAX_ATTRIBUTES: usize = 64;
-/// The longest attribute key, in bytes.
-pub const MAX_ATTRIBUTE_KEY_BYTES: usize = 128;
-/// The longest attribute value, in bytes.
-pub const MAX_ATTRIBUTE_VALUE_BYTES: usize = 2048;
-/// The longest that all identity header values may be together, in bytes.
-pub const MAX_IDENTITY_BYTES: usize = 8192;
-
-/// What is wrong with a header value: fixed text, never a part of the value.
-pub type Flaw = &'static str;
-
-/// Attributes, sorted by key, so that equal identities give equal tokens.
-// Few, so not in a tree, whose insertion is 10 KB of compiled code, and this one's 1.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Attributes<'a>(Vec<(Text<'a>, Text<'a>)>);
-
-impl<'a> Attributes<'a> {
-    /// The value of an attribute.
-    #[must_use]
-    pub fn get(&self, key: &str) -> Option<&str> {
-        let position = self.position(key).ok()?;
-        self.0.get(position).map(|(_, value)| value.as_ref())
-    }
-
-    /// The attributes, by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Where the key is, or where it belongs.
-    fn position(&self, key: &str) -> Result<usize, usize> {
-        self.0.binary_search_by(|(own, _)| own.as_ref().cmp(key))
-    }
-
-    fn insert(&mut self, key: Text<'a>, value: Text<'a>) -> Result<(), Flaw> {
-        if self.0.len() >= MAX_ATTRIBUTES {
-            return Err("too many");
-        }
-        // Which of two values counts would be a guess.
-        let Err(position) = self.position(key.as_ref()) else { return Err("an attribute is asserted twice") };
-        self.0.insert(position, (key, value));
-        Ok(())
-    }
-
-    /// Adds an attribute that has a header of its own.
-    ///
-    /// # Errors
-    /// When the value is empty or over a limit, or the attribute is there already.
-    pub fn add(&mut self, key: &'a str, value: &'a str) -> Result<(), Flaw> {
-        check_length(value, MAX_ATTRIBUTE_VALUE_BYTES)?;
-        self.insert(Text(Cow::Borrowed(key)), Text(Cow::Borrowed(value)))
-    }
+/// How a header lists its items.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Separated by commas, such as `admin, developer`. Blanks around an item do not count.
+    Csv,
+    /// Separated by single spaces, such as `admin developer`.
+    Space,
+    /// Separated by `|`, such as `admin|developer`. Blanks around an item do not count.
+    Pipe,
+    /// A JSON list of strings.
+    Json,
+    /// A JSON list of strings in base64, of either alphabet.
+    Base64Json,
+    /// One header line for each item.
+    Repeated,
 }
 
-/// The text of a JSON string, borrowed where it holds no escape.
-#[derive(Debug, Deserialize, PartialEq, Eq)]
-#[serde(transparent)]
-pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-impl AsRef<str> for Text<'_> {
-    fn as_ref(&self) -> &str {
-        &self.0
-    }
-}
-
-/// Who the request is from, as a proven authenticator asserts it.
-#[derive(Debug)]
-pub struct Identity<'a> {
-    /// The authenticated username.
-    pub username: &'a str,
-    /// The realm that authenticated the user.
-    pub realm: &'a str,
-    /// In the order of the header.
-    pub roles: Vec<Cow<'a, str>>,
-    /// What the user may do.
-    pub scopes: Scopes<'a>,
-    /// Further attributes, `exp` included.
-    pub attributes: Attributes<'a>,
+/// How the claim `scopes` is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema, serde::Serialize))]
+#[serde(rename_all = "lowercase")]
+pub enum ScopesForm {
+    /// A list of strings, as Auth-O-Tron documents it.
+    #[default]
+    List,
+    /// A map of service to scopes, as the Auth-O-Tron 0.3 server writes it.
+    Map,
 }
 
 /// The scopes of a user.
@@ -126,46 +70,42 @@ impl Scopes<'_> {
     }
 }
 
-impl Identity<'_> {
-    /// The user's own expiry in epoch seconds, which Auth-O-Tron keeps as the attribute `exp` in decimal digits (`i64`).
-    ///
-    /// # Errors
-    /// When the attribute is there and is no such number.
-    pub fn expiry(&self) -> Result<Option<i64>, Flaw> {
-        self.attributes.get("exp").map(|exp| exp.parse().map_err(|_| "not an integer of epoch seconds")).transpose()
-    }
-}
-
 /// Reads a header value as text.
 ///
 /// # Errors
 /// When it is blank, longer than `max` bytes, not UTF-8, or holds a control character (C0, DEL or C1).
 pub fn text(value: &[u8], max: usize) -> Result<&str, Flaw> {
-    let text = str::from_utf8(value).map_err(|_| "not UTF-8")?;
+    let text = str::from_utf8(value).map_err(|_| Flaw::NotUtf8)?;
     check_filled(text, max)?;
     Ok(text)
 }
 
 /// Refuses what is blank, longer than `max` bytes, or holds a control character.
+///
+/// # Errors
+/// When it is.
 // Once in the module, not once a caller: code that is in no cache when a request comes costs more than a call.
 #[inline(never)]
-fn check_filled(text: &str, max: usize) -> Result<(), Flaw> {
+pub fn check_filled(text: &str, max: usize) -> Result<(), Flaw> {
     if text.trim_start().is_empty() {
-        return Err("empty");
+        return Err(Flaw::Empty);
     }
     check(text, max)
 }
 
 /// Refuses what is longer than `max` bytes, or holds a control character.
-fn check(text: &str, max: usize) -> Result<(), Flaw> {
+///
+/// # Errors
+/// When it is.
+pub fn check(text: &str, max: usize) -> Result<(), Flaw> {
     if text.len() > max {
-        return Err("too long");
+        return Err(Flaw::TooLong(max));
     }
     // In bytes: the controls of C1 are C2 80 to C2 9F in UTF-8.
     let mut before = 0;
     for byte in text.bytes() {
         if byte.is_ascii_control() || (before == 0xc2 && byte < 0xa0) {
-            return Err("holds a control character");
+            return Err(Flaw::ControlCharacter);
         }
         before = byte;
     }
@@ -178,8 +118,8 @@ fn check(text: &str, max: usize) -> Result<(), Flaw> {
 /// When it is.
 pub fn check_length(text: &str, max: usize) -> Result<(), Flaw> {
     match text.len() {
-        0 => Err("empty"),
-        length if length > max => Err("too long"),
+        0 => Err(Flaw::Empty),
+        length if length > max => Err(Flaw::TooLong(max)),
         _ => Ok(()),
     }
 }
@@ -191,7 +131,7 @@ pub fn check_length(text: &str, max: usize) -> Result<(), Flaw> {
 pub fn list<'a>(format: Format, values: impl Iterator<Item = &'a str>) -> Result<Vec<Cow<'a, str>>, Flaw> {
     match scopes(format, values)? {
         Scopes::List(items) => Ok(items),
-        Scopes::Map(_) => Err("a JSON object, not a list"),
+        Scopes::Map(_) => Err(Flaw::ObjectForList),
     }
 }
 
@@ -220,7 +160,7 @@ fn split<'a>(text: &'a str, separator: char, items: &mut Vec<Cow<'a, str>>) -> R
 
 fn push_item<'a>(item: &'a str, items: &mut Vec<Cow<'a, str>>) -> Result<(), Flaw> {
     if items.len() >= MAX_LIST_ITEMS {
-        return Err("too many");
+        return Err(Flaw::TooMany(MAX_LIST_ITEMS));
     }
     check_filled(item, MAX_NAME_BYTES)?;
     items.push(Cow::Borrowed(item));
@@ -234,7 +174,7 @@ fn decode_base64(text: &str) -> Result<Vec<u8>, Flaw> {
     const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
     const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
     let engine = if text.contains(['-', '_']) { URL_SAFE } else { STANDARD };
-    engine.decode(text).map_err(|_| "not base64")
+    engine.decode(text).map_err(|_| Flaw::NotBase64)
 }
 
 fn json_scopes(json: &[u8]) -> Result<Scopes<'static>, Flaw> {
@@ -245,7 +185,7 @@ fn json_scopes(json: &[u8]) -> Result<Scopes<'static>, Flaw> {
         }
         Ok(ListOrMap::Map(UniqueMap(services))) => {
             if services.len() > MAX_LIST_ITEMS || services.values().map(Vec::len).sum::<usize>() > MAX_LIST_ITEMS {
-                return Err("too many");
+                return Err(Flaw::TooMany(MAX_LIST_ITEMS));
             }
             for (service, scopes) in &services {
                 check_filled(service, MAX_NAME_BYTES)?;
@@ -253,31 +193,15 @@ fn json_scopes(json: &[u8]) -> Result<Scopes<'static>, Flaw> {
             }
             Ok(Scopes::Map(services))
         }
-        Err(_) => Err("not a JSON list of strings"),
+        Err(_) => Err(Flaw::NotList),
     }
 }
 
 fn check_names(names: &[String]) -> Result<(), Flaw> {
     if names.len() > MAX_LIST_ITEMS {
-        return Err("too many");
+        return Err(Flaw::TooMany(MAX_LIST_ITEMS));
     }
     names.iter().try_for_each(|name| check_filled(name, MAX_NAME_BYTES))
-}
-
-/// Reads the attributes of a header that is a JSON object of strings. A value may be empty, a key may not.
-///
-/// # Errors
-/// When it is no such object, or an attribute is malformed, named twice or over a limit.
-pub fn attributes(json: &str) -> Result<Attributes<'_>, Flaw> {
-    let Members::<Text<'_>, Text<'_>>(members) =
-        serde_json::from_str(json).map_err(|_| "not a JSON object of strings")?;
-    let mut attributes = Attributes::default();
-    for (key, value) in members {
-        check_filled(key.as_ref(), MAX_ATTRIBUTE_KEY_BYTES)?;
-        check(value.as_ref(), MAX_ATTRIBUTE_VALUE_BYTES)?;
-        attributes.insert(key, value)?;
-    }
-    Ok(attributes)
 }
 
 /// A JSON list of strings, or a JSON object of such lists.
@@ -311,7 +235,7 @@ impl<'de> Deserialize<'de> for ListOrMap {
 }
 
 /// The members of a JSON object, in its order.
-struct Members<K, V>(Vec<(K, V)>);
+pub struct Members<K, V>(pub Vec<(K, V)>);
 
 impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Members<K, V> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -432,41 +356,7 @@ mod tests {
             assert!(read(json).is_err(), "{json}");
         }
         let many = serde_json::json!({"a": vec!["s"; 200], "b": vec!["s"; 57]}).to_string();
-        assert_eq!(scopes(Format::Json, std::iter::once(&*many)), Err("too many"));
-    }
-
-    #[test]
-    fn attributes_are_one_json_object_of_strings() {
-        let sorted = attributes(r#"{"team":"platform","department":""}"#).unwrap();
-        let expected = [("department", ""), ("team", "platform")];
-        assert!(sorted.iter().eq(expected));
-        let many: BTreeMap<_, _> = (0..=MAX_ATTRIBUTES).map(|n| (n.to_string(), "v")).collect();
-        for json in [
-            r#"{"a":"1","a":"2"}"#,
-            r#"{"a":1}"#,
-            r#"{"a":{"b":"c"}}"#,
-            r#"{"":"1"}"#,
-            r#"{"a":"\n"}"#,
-            "[]",
-            "null",
-            &"{\"a\":".repeat(1000),
-            &format!(r#"{{"{}":"1"}}"#, "k".repeat(MAX_ATTRIBUTE_KEY_BYTES + 1)),
-            &format!(r#"{{"a":"{}"}}"#, "v".repeat(MAX_ATTRIBUTE_VALUE_BYTES + 1)),
-            &serde_json::to_string(&many).unwrap(),
-        ] {
-            assert!(attributes(json).is_err(), "{json}");
-        }
-    }
-
-    #[test]
-    fn an_attribute_of_its_own_header_is_asserted_once_within_its_limit() {
-        let mut attributes = attributes(r#"{"email":"a@example.com"}"#).unwrap();
-        assert!(attributes.add("name", "Alice").is_ok());
-        assert!(attributes.add("email", "b@example.com").is_err());
-        assert_eq!(attributes.add("x", ""), Err("empty"));
-        let long = "v".repeat(MAX_ATTRIBUTE_VALUE_BYTES + 1);
-        assert_eq!(attributes.add("x", &long), Err("too long"));
-        assert!(attributes.add("x", &long[1..]).is_ok());
+        assert_eq!(scopes(Format::Json, std::iter::once(&*many)), Err(Flaw::TooMany(MAX_LIST_ITEMS)));
     }
 
     #[test]

@@ -12,6 +12,15 @@ const MAX_ENTRIES: usize = 2048;
 /// own.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
+/// What a request gets.
+#[derive(Clone)]
+pub struct Issued {
+    /// The value of the token's header.
+    pub value: Rc<str>,
+    /// The subject of the token, where it is to be told.
+    pub subject: Option<Rc<str>>,
+}
+
 /// Tokens that may be handed out again.
 pub struct TokenCache {
     /// How long, in seconds, after the second in which a token was made.
@@ -32,7 +41,7 @@ struct Generation {
 }
 
 struct Token {
-    value: Rc<str>,
+    issued: Issued,
     /// The epoch seconds in which it may be handed out.
     seconds: Range<i64>,
 }
@@ -46,15 +55,15 @@ impl TokenCache {
 
     /// The token of `key`, if it may be handed out at `now`, in epoch seconds.
     #[must_use]
-    pub fn get(&self, key: &[u8], now: i64) -> Option<Rc<str>> {
+    pub fn get(&self, key: &[u8], now: i64) -> Option<Issued> {
         self.generations.try_borrow().ok()?.get(key, now)
     }
 
     /// Keeps the token of `key`, made at `now`, and to be handed out no more at `expiry`, both in epoch seconds.
-    pub fn keep(&self, key: Vec<u8>, value: Rc<str>, now: i64, expiry: i64) {
+    pub fn keep(&self, key: Vec<u8>, issued: Issued, now: i64, expiry: i64) {
         let end = now.saturating_add(self.seconds).saturating_add(1).min(expiry);
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
-            generations.insert(key, Token { value, seconds: now..end });
+            generations.insert(key, Token { issued, seconds: now..end });
         }
     }
 }
@@ -66,25 +75,31 @@ impl fmt::Debug for TokenCache {
     }
 }
 
+impl Issued {
+    fn bytes(&self) -> usize {
+        self.value.len().saturating_add(self.subject.as_deref().map_or(0, str::len))
+    }
+}
+
 impl Generations {
-    fn get(&self, key: &[u8], now: i64) -> Option<Rc<str>> {
+    fn get(&self, key: &[u8], now: i64) -> Option<Issued> {
         [&self.young, &self.old]
             .into_iter()
             .filter_map(|generation| generation.tokens.get(key))
             .find(|token| token.seconds.contains(&now))
-            .map(|token| Rc::clone(&token.value))
+            .map(|token| token.issued.clone())
     }
 
     fn insert(&mut self, key: Vec<u8>, token: Token) {
-        let (key_bytes, value_bytes) = (key.len(), token.value.len());
-        let bytes = key_bytes.saturating_add(value_bytes);
+        let key_bytes = key.len();
+        let bytes = key_bytes.saturating_add(token.issued.bytes());
         let is_full = self.young.tokens.len() >= MAX_ENTRIES || self.young.bytes.saturating_add(bytes) > MAX_BYTES;
         if is_full {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.bytes = self.young.bytes.saturating_add(bytes);
         if let Some(replaced) = self.young.tokens.insert(key, token) {
-            let freed = key_bytes.saturating_add(replaced.value.len());
+            let freed = key_bytes.saturating_add(replaced.issued.bytes());
             self.young.bytes = self.young.bytes.saturating_sub(freed);
         }
     }
@@ -96,8 +111,12 @@ mod tests {
 
     use super::*;
 
-    fn token(text: &str) -> Rc<str> {
-        Rc::from(text)
+    fn token(text: &str) -> Issued {
+        Issued { value: text.into(), subject: None }
+    }
+
+    fn get(cache: &TokenCache, key: &[u8], now: i64) -> Option<String> {
+        cache.get(key, now).map(|issued| issued.value.to_string())
     }
 
     #[test]
@@ -116,7 +135,7 @@ mod tests {
             ("alice ", 10, None),
             ("", 10, None),
         ] {
-            assert_eq!(cache.get(key.as_bytes(), now).as_deref(), expected, "{key:?} at {now}");
+            assert_eq!(get(&cache, key.as_bytes(), now).as_deref(), expected, "{key:?} at {now}");
         }
     }
 
@@ -127,9 +146,9 @@ mod tests {
         for other in 0..MAX_ENTRIES {
             cache.keep(other.to_le_bytes().to_vec(), token("other"), 10, 99);
         }
-        assert_eq!(cache.get(b"alice", 10).as_deref(), Some("first"), "it is in the old generation");
+        assert_eq!(get(&cache, b"alice", 10).as_deref(), Some("first"), "it is in the old generation");
         cache.keep(b"alice".to_vec(), token("second"), 11, 99);
-        assert_eq!(cache.get(b"alice", 11).as_deref(), Some("second"));
+        assert_eq!(get(&cache, b"alice", 11).as_deref(), Some("second"));
     }
 
     #[test]
@@ -149,18 +168,18 @@ mod tests {
             let mut last = HashMap::new();
             for (key, length) in inserts {
                 let value = token(&format!("{key:05}").repeat(length / 5));
-                last.insert(key, Rc::clone(&value));
+                last.insert(key, value.value.to_string());
                 cache.keep(key.to_le_bytes().to_vec(), value, 0, 1);
-                prop_assert_eq!(cache.get(&key.to_le_bytes(), 0), last.get(&key).cloned());
+                prop_assert_eq!(get(&cache, &key.to_le_bytes(), 0), last.get(&key).cloned());
             }
             let generations = cache.generations.borrow();
             for generation in [&generations.young, &generations.old] {
-                let bytes: usize = generation.tokens.iter().map(|(key, token)| key.len() + token.value.len()).sum();
+                let bytes: usize = generation.tokens.iter().map(|(key, token)| key.len() + token.issued.bytes()).sum();
                 prop_assert_eq!(bytes, generation.bytes);
                 prop_assert!(bytes <= MAX_BYTES && generation.tokens.len() <= MAX_ENTRIES);
             }
             for (key, value) in last {
-                prop_assert!(cache.get(&key.to_le_bytes(), 0).is_none_or(|found| found == value));
+                prop_assert!(get(&cache, &key.to_le_bytes(), 0).is_none_or(|found| found == value));
             }
         }
     }

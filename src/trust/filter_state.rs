@@ -1,19 +1,41 @@
 //! `filter_state`: a filter earlier in the same chain left word that it authenticated the request.
 
-use super::Evidence;
+use serde::Deserialize;
+
+use crate::{
+    config::field::{Environment, Field, MAX_TEXT_BYTES},
+    request::{Facts, Request, names::Names},
+};
+
+/// What a filter earlier in the same chain left: a filter state object of this name and this value.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "FilterState"))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The name of the object.
+    key: String,
+    /// What its value must be, to the byte.
+    value: String,
+}
 
 /// The filter state, and the value that it must have.
 #[derive(Debug)]
 pub struct FilterState {
-    /// The name of the object.
-    pub key: String,
-    /// What it must be, to the byte.
-    pub value: String,
+    key: String,
+    value: String,
+}
+
+impl Config {
+    pub(super) fn compile(&self, field: &Field<'_>, _: &mut Names, _: Environment<'_>) -> Option<FilterState> {
+        let key = field.name("key").text(&self.key, MAX_TEXT_BYTES);
+        field.name("value").text(&self.value, MAX_TEXT_BYTES).and(key)?;
+        Some(FilterState { key: self.key.clone(), value: self.value.clone() })
+    }
 }
 
 impl FilterState {
-    pub(super) fn proves(&self, evidence: &dyn Evidence) -> bool {
-        evidence.property(&["filter_state", &self.key]).is_some_and(|value| value == self.value.as_bytes())
+    pub(super) fn proves(&self, _: &Request<'_>, facts: &Facts<'_>) -> bool {
+        facts.property(&["filter_state", &self.key]).is_some_and(|value| value == self.value.as_bytes())
     }
 }
 
@@ -32,9 +54,9 @@ mod tests {
             ("example.verified", "YES", false),
             ("example.other", "yes", false),
         ] {
-            let evidence = |path: &[&str]| (path == ["filter_state", key]).then(|| value.into());
-            assert_eq!(proof.proves(&evidence), expected, "{key} {value}");
+            let properties = |path: &[&str]| (path == ["filter_state", key]).then(|| value.into());
+            assert_eq!(proof.proves(&Request::default(), &Facts::new(0, &properties)), expected, "{key} {value}");
         }
-        assert!(!proof.proves(&()));
+        assert!(!proof.proves(&Request::default(), &Facts::new(0, &())));
     }
 }

@@ -3,32 +3,83 @@
 //! Only what Envoy knows about the connection counts, never `x-forwarded-client-cert`, which a client can send. That
 //! a certificate is valid is for the listener to see to: it must require and validate one.
 
-use super::Evidence;
+use serde::Deserialize;
+
+use crate::{
+    config::field::{Environment, ErrorKind, Field, all},
+    request::{Facts, Request, names::Names},
+};
+
+/// The client certificate of the connection. One match in any of the lists is enough.
+#[derive(Debug, Default, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Mtls", extend("minProperties" = 1)))]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// URI subject alternative names, such as a SPIFFE ID.
+    uri_sans: Vec<String>,
+    /// DNS subject alternative names, whole and without wildcards.
+    dns_sans: Vec<String>,
+    /// SHA-256 digests of whole certificates, in hexadecimal digits, with or without colons.
+    fingerprints: Vec<String>,
+}
 
 /// The length of a SHA-256 digest in hexadecimal digits.
-pub const FINGERPRINT_DIGITS: usize = 64;
+const FINGERPRINT_DIGITS: usize = 64;
+
+/// The longest name in a certificate that can be configured, in bytes: that of a SPIFFE ID.
+const MAX_SAN_BYTES: usize = 2048;
 
 /// The certificates, by what any one of these lists has of them.
 #[derive(Debug)]
 pub struct Mtls {
-    /// URI subject alternative names.
-    pub uri_sans: Vec<String>,
-    /// DNS subject alternative names; letter case does not count.
-    pub dns_sans: Vec<String>,
-    /// SHA-256 digests of whole certificates: [`FINGERPRINT_DIGITS`] hexadecimal digits.
-    pub fingerprints: Vec<String>,
+    uri_sans: Vec<String>,
+    /// Letter case does not count.
+    dns_sans: Vec<String>,
+    /// [`FINGERPRINT_DIGITS`] each.
+    fingerprints: Vec<String>,
+}
+
+impl Config {
+    pub(super) fn compile(&self, field: &Field<'_>, _: &mut Names, _: Environment<'_>) -> Option<Mtls> {
+        let Self { uri_sans, dns_sans, fingerprints } = self;
+        if uri_sans.is_empty() && dns_sans.is_empty() && fingerprints.is_empty() {
+            return field.refuse(
+                ErrorKind::Empty,
+                "found nothing to match, expected at least one of `uri_sans`, `dns_sans`, `fingerprints`",
+            );
+        }
+        let uri_sans_checked = field.name("uri_sans").texts(uri_sans, MAX_SAN_BYTES);
+        let dns_field = field.name("dns_sans");
+        let dns_sans_checked: Option<()> = all(dns_sans.iter().enumerate().map(|(index, san)| {
+            let field = dns_field.index(index);
+            field.text(san, MAX_SAN_BYTES)?;
+            if san.contains('*') { field.malformed(san, "a whole name without wildcards") } else { Some(()) }
+        }));
+        let fingerprints_field = field.name("fingerprints");
+        let fingerprints = all(fingerprints.iter().enumerate().map(|(index, fingerprint)| {
+            let digits = fingerprint.replace(':', "");
+            if digits.len() == FINGERPRINT_DIGITS && digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Some(digits);
+            }
+            let expected =
+                format!("a SHA-256 digest of {FINGERPRINT_DIGITS} hexadecimal digits, with or without colons");
+            fingerprints_field.index(index).malformed(fingerprint, expected)
+        }));
+        uri_sans_checked.and(dns_sans_checked)?;
+        Some(Mtls { uri_sans: uri_sans.clone(), dns_sans: dns_sans.clone(), fingerprints: fingerprints? })
+    }
 }
 
 impl Mtls {
-    pub(super) fn proves(&self, evidence: &dyn Evidence) -> bool {
+    pub(super) fn proves(&self, _: &Request<'_>, facts: &Facts<'_>) -> bool {
         // What the connection says of a certificate, asked only where there is something to compare it with.
         let any = |list: &[String], property: &str, equal: fn(&[u8], &[u8]) -> bool| {
             !list.is_empty()
-                && evidence
+                && facts
                     .property(&["connection", property])
                     .is_some_and(|found| list.iter().any(|expected| equal(&found, expected.as_bytes())))
         };
-        evidence.property(&["connection", "mtls"]).is_some_and(|presented| presented == [1])
+        facts.property(&["connection", "mtls"]).is_some_and(|presented| presented == [1])
             && (any(&self.uri_sans, "uri_san_peer_certificate", <[u8]>::eq)
                 || any(&self.dns_sans, "dns_san_peer_certificate", <[u8]>::eq_ignore_ascii_case)
                 || any(&self.fingerprints, "sha256_peer_certificate_digest", <[u8]>::eq_ignore_ascii_case))
@@ -52,11 +103,12 @@ mod tests {
     /// Whether a connection with these properties proves, and which it was asked for.
     fn check(proof: &Mtls, properties: &[(&str, &[u8])]) -> (bool, Vec<String>) {
         let asked = RefCell::new(Vec::new());
-        let proves = proof.proves(&|path: &[&str]| {
+        let properties = |path: &[&str]| {
             let ["connection", property] = path else { panic!("{path:?}") };
             asked.borrow_mut().push((*property).to_owned());
             properties.iter().find(|(own, _)| own == property).map(|(_, value)| value.to_vec())
-        });
+        };
+        let proves = proof.proves(&Request::default(), &Facts::new(0, &properties));
         (proves, asked.into_inner())
     }
 
@@ -95,7 +147,7 @@ mod tests {
             assert_eq!(check(&proof, &[("mtls", mtls), san]), (false, vec!["mtls".to_owned()]), "{mtls:?}");
         }
         assert!(!check(&proof, &[san]).0);
-        assert!(!proof.proves(&()));
+        assert!(!proof.proves(&Request::default(), &Facts::new(0, &())));
     }
 
     #[test]

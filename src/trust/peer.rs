@@ -3,8 +3,22 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::Deserialize;
 
-use super::Evidence;
+use crate::{
+    config::field::{Environment, Field, all},
+    request::{Facts, Request, names::Names},
+};
+
+/// The address that the connection comes from is in one of these ranges.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Peer"))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Ranges of addresses, such as `10.0.0.0/8`. One that fits is enough.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
+    cidrs: Vec<String>,
+}
 
 /// Where a native filter leaves the address of the direct peer. Envoy's own `source.address` will not do: a client
 /// sets it by `x-forwarded-for`.
@@ -13,13 +27,40 @@ const PROPERTY: &[&str] = &["filter_state", "auth_o_tron.peer"];
 /// The ranges of addresses that the direct peer must be in.
 #[derive(Debug)]
 pub struct Peer {
-    /// One of them suffices.
-    pub cidrs: Vec<IpNet>,
+    cidrs: Vec<IpNet>,
+}
+
+impl Config {
+    pub(super) fn compile(&self, field: &Field<'_>, _: &mut Names, _: Environment<'_>) -> Option<Peer> {
+        let field = field.name("cidrs");
+        if self.cidrs.is_empty() {
+            return field.empty("at least one range of addresses");
+        }
+        let cidrs = self.cidrs.iter().enumerate();
+        let cidrs = all(cidrs.map(|(index, cidr)| {
+            read(cidr).or_else(|expected| field.index(index).malformed(cidr, expected).ok_or(())).ok()
+        }));
+        Some(Peer { cidrs: cidrs? })
+    }
+}
+
+/// A range of addresses, or what is expected instead.
+fn read(cidr: &str) -> Result<IpNet, String> {
+    let net: IpNet =
+        cidr.parse().map_err(|_| "an address and the length of its prefix, such as \"10.0.0.0/8\"".to_owned())?;
+    if net.network() != net.addr() {
+        return Err(format!("\"{}\", without bits after the prefix", net.trunc()));
+    }
+    // Addresses are compared as IPv4 where they stand for it, so this range would be a riddle: it matches nothing.
+    if net.addr().to_canonical() != net.addr() {
+        return Err("the range in IPv4, as IPv4-mapped peers count as IPv4".to_owned());
+    }
+    Ok(net)
 }
 
 impl Peer {
-    pub(super) fn proves(&self, evidence: &dyn Evidence) -> bool {
-        let address = evidence.property(PROPERTY).and_then(|text| str::from_utf8(&text).ok()?.parse::<IpAddr>().ok());
+    pub(super) fn proves(&self, _: &Request<'_>, facts: &Facts<'_>) -> bool {
+        let address = facts.property(PROPERTY).and_then(|text| str::from_utf8(&text).ok()?.parse::<IpAddr>().ok());
         // A listener on both families shows an IPv4 peer as an IPv6 one.
         address.is_some_and(|address| self.cidrs.iter().any(|cidr| cidr.contains(&address.to_canonical())))
     }
@@ -54,10 +95,11 @@ mod tests {
             ("-", false),
             ("", false),
         ] {
-            let evidence = |path: &[&str]| (path == PROPERTY).then(|| address.into());
-            assert_eq!(proof.proves(&evidence), expected, "{address}");
+            let properties = |path: &[&str]| (path == PROPERTY).then(|| address.into());
+            assert_eq!(proof.proves(&Request::default(), &Facts::new(0, &properties)), expected, "{address}");
         }
-        assert!(!proof.proves(&(|_: &[&str]| Some(vec![0xff]))));
-        assert!(!proof.proves(&()));
+        let not_text = |_: &[&str]| Some(vec![0xff]);
+        assert!(!proof.proves(&Request::default(), &Facts::new(0, &not_text)));
+        assert!(!proof.proves(&Request::default(), &Facts::new(0, &())));
     }
 }

@@ -3,16 +3,68 @@
 //! The signature must cover every identity header that is present, so nobody can add, change or drop one, and the
 //! entry's `components`, so that it is no use on another request.
 
-use std::rc::Rc;
+mod component;
 
-use hmac::{Hmac, Mac};
+use std::{fmt, rc::Rc};
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
 use sfv::{BareItem, Dictionary, FieldType, InnerList, Item, KeyRef, ListEntry, ListSerializer, Parameters};
 use sha2::Sha256;
 
 use crate::{
-    jwt::{self, SecretTooShort},
-    request::{NameId, Request},
+    config::field::{Environment, ErrorKind, Field, MAX_TEXT_BYTES, Secret, all, read_key},
+    request::{
+        Facts, Request,
+        names::{NameId, Names, Purpose},
+    },
 };
+use component::{Component, DERIVED};
+
+/// A signature of the authenticator over the identity headers (RFC 9421, `hmac-sha256`).
+#[derive(Debug, Deserialize)]
+#[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Signature"))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The keys that the authenticator signs with.
+    #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
+    pub keys: Vec<KeyConfig>,
+    /// How old a signature may be, in seconds. Within that time, whoever sees a request can send it again.
+    #[serde(default = "default_max_age")]
+    #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_AGE_SECONDS)))]
+    max_age: i64,
+    /// What a signature must cover beside the identity headers: header names in lower case, or derived components.
+    #[serde(default = "default_components")]
+    components: Vec<String>,
+}
+
+const fn default_max_age() -> i64 {
+    60
+}
+
+fn default_components() -> Vec<String> {
+    ["@method", "@authority", "@path"].map(str::to_owned).to_vec()
+}
+
+/// A key that the authenticator signs with.
+#[derive(Debug, Deserialize)]
+#[cfg_attr(
+    feature = "cli",
+    derive(schemars::JsonSchema),
+    schemars(rename = "SignatureKey", extend("oneOf" = crate::config::schema::one_secret()))
+)]
+#[serde(deny_unknown_fields)]
+pub struct KeyConfig {
+    /// The name that a signature calls the key by.
+    pub keyid: String,
+    /// The secret itself, at least 32 bytes. Better use `secret_env`.
+    secret: Option<Secret>,
+    /// The environment variable that holds the secret.
+    pub secret_env: Option<String>,
+}
+
+/// The longest `max_age`, in seconds: a day.
+const MAX_AGE_SECONDS: i64 = 86_400;
 
 /// How far ahead of the proxy's clock `created` may be, in seconds.
 pub const MAX_SKEW_SECONDS: i64 = 5;
@@ -39,67 +91,91 @@ const LABEL: &KeyRef = KeyRef::constant("sig");
 #[derive(Debug)]
 pub struct Signature {
     /// The header that says what is signed and how.
-    pub input: NameId,
+    inputs: NameId,
     /// The header that carries the MACs.
-    pub signature: NameId,
+    macs: NameId,
     /// The keys of the authenticator.
-    pub keys: Vec<Key>,
+    keys: Vec<Key>,
     /// The longest time since `created`, in seconds.
-    pub max_age: i64,
+    max_age: i64,
     /// The names of the components that a signature must cover beside the identity headers.
-    pub components: Vec<String>,
+    components: Vec<String>,
 }
 
 /// A key that the authenticator signs with. The secret itself is not kept.
-pub struct Key {
+struct Key {
     id: String,
     keyed: Hmac<Sha256>,
 }
 
-/// A covered component without parameters (section 2).
-#[derive(Clone, Copy, Debug)]
-pub enum Component<'a> {
-    /// A header field, by its name in lower case (section 2.1).
-    Field(&'a str),
-    /// `@method` (section 2.2.1).
-    Method,
-    /// `@target-uri` (section 2.2.2).
-    TargetUri,
-    /// `@authority` (section 2.2.3).
-    Authority,
-    /// `@scheme` (section 2.2.4).
-    Scheme,
-    /// `@path` (section 2.2.6).
-    Path,
-    /// `@query` (section 2.2.7).
-    Query,
+// === impl Config ===
+
+impl Config {
+    pub(super) fn compile(
+        &self,
+        field: &Field<'_>,
+        names: &mut Names,
+        environment: Environment<'_>,
+    ) -> Option<Signature> {
+        let keys_field = field.name("keys");
+        let keys = if self.keys.is_empty() {
+            keys_field.empty("at least one key")
+        } else {
+            all(self.keys.iter().enumerate().map(|(index, key)| {
+                let before = self.keys.get(..index).unwrap_or_default();
+                key.compile(&keys_field.index(index), before, environment)
+            }))
+        };
+        let max_age = field.name("max_age").range(self.max_age, MAX_AGE_SECONDS, "seconds");
+        let components_field = field.name("components");
+        let components: Option<()> = all(self.components.iter().enumerate().map(|(index, name)| {
+            if Component::parse(name).is_some() {
+                return Some(());
+            }
+            let expected = format!("a header name in lower case or one of {DERIVED}");
+            components_field.index(index).malformed(name, expected)
+        }));
+        let [inputs, macs] = FIELDS.map(|name| names.own(field, name, Purpose::Proof { repeatable: true }));
+        components?;
+        Some(Signature {
+            inputs: inputs?,
+            macs: macs?,
+            keys: keys?,
+            max_age: max_age?,
+            components: self.components.clone(),
+        })
+    }
+}
+
+impl KeyConfig {
+    fn compile(&self, field: &Field<'_>, before: &[Self], environment: Environment<'_>) -> Option<Key> {
+        let keyid_field = field.name("keyid");
+        let keyid = keyid_field.text(&self.keyid, MAX_TEXT_BYTES).and_then(|()| {
+            if !self.keyid.is_ascii() {
+                return keyid_field.malformed(&self.keyid, "ASCII, which is all that a `keyid` can hold");
+            }
+            if before.iter().any(|other| other.keyid == self.keyid) {
+                let words = format!("found {:?} a second time, expected another name", self.keyid);
+                return keyid_field.refuse(ErrorKind::Duplicate, words);
+            }
+            Some(self.keyid.clone())
+        });
+        let secret = read_key(field, self.secret.as_ref(), self.secret_env.as_deref(), environment)?;
+        Some(Key { id: keyid?, keyed: Hmac::new_from_slice(secret.as_bytes()).ok()? })
+    }
 }
 
 // === impl Key ===
 
 impl Key {
-    /// Prepares a key.
-    ///
-    /// # Errors
-    /// When the secret is shorter than [`jwt::MIN_SECRET_BYTES`].
-    pub fn new(id: String, secret: &[u8]) -> Result<Self, SecretTooShort> {
-        Ok(Self { id, keyed: jwt::keyed(secret)? })
-    }
-
-    /// The name that a signature's `keyid` calls it by.
-    #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
     /// Compares in constant time.
     fn verifies(&self, base: &[u8], mac: &[u8]) -> bool {
         self.keyed.clone().chain_update(base).verify_slice(mac).is_ok()
     }
 }
 
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({:?}, …)", self.id)
     }
 }
@@ -108,10 +184,9 @@ impl std::fmt::Debug for Key {
 
 impl Signature {
     /// Whether any label of the request is a signature by one of the keys over all that it must cover.
-    #[must_use]
-    pub fn proves(&self, request: &Request<'_>, now: i64) -> bool {
+    pub(super) fn proves(&self, request: &Request<'_>, facts: &Facts<'_>) -> bool {
         // Else the same signature would hold for another identity.
-        if !request.is_told_by_combined_values() {
+        if !request.has_unique_combined_values() {
             return false;
         }
         let Some((inputs, macs)) = self.fields(request) else { return false };
@@ -119,17 +194,16 @@ impl Signature {
             .iter()
             .filter_map(|(label, input)| Some((inner_list(input)?, mac(macs.get(label)?)?)))
             .filter_map(|(input, mac)| Some((input, mac, self.key_of(&input.params)?)))
-            .filter(|(input, ..)| self.is_current(&input.params, now))
+            .filter(|(input, ..)| self.is_current(&input.params, facts.now))
             .take(MAX_LABELS)
             .any(|(input, mac, key)| self.base(input, request).is_some_and(|base| key.verifies(&base, mac)))
     }
 
     /// The two header fields of a signature by the key `keyid` over all that this entry asks for, `created` in epoch
     /// seconds: the authenticator's side. `None` where there is no such key, or nothing that it could prove so.
-    #[must_use]
-    pub fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<FieldLines> {
+    pub(super) fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<FieldLines> {
         let key = self.keys.iter().find(|key| key.id == keyid)?;
-        if !request.is_told_by_combined_values() {
+        if !request.has_unique_combined_values() {
             return None;
         }
         let mut names: Vec<&str> = self.components.iter().map(String::as_str).collect();
@@ -154,7 +228,7 @@ impl Signature {
     /// What is signed and how, and the MACs, each by its label.
     fn fields(&self, request: &Request<'_>) -> Option<(Rc<Dictionary>, Rc<Dictionary>)> {
         let field = |id| request.dictionary(id, MAX_FIELD_BYTES);
-        Some((field(self.input)?, field(self.signature)?))
+        Some((field(self.inputs)?, field(self.macs)?))
     }
 
     fn key_of(&self, params: &Parameters) -> Option<&Key> {
@@ -220,8 +294,7 @@ impl Signature {
 /// What is left of `signature-input` and `signature` once the labels of these entries' keys are gone; `None` is nothing.
 ///
 /// A service behind may verify the others: they are none of our business.
-#[must_use]
-pub fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<FieldLines> {
+pub(super) fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<FieldLines> {
     let (inputs, macs) = entries.first()?.fields(request)?;
     let is_ours = |params: &Parameters| entries.iter().any(|entry| entry.key_of(params).is_some());
     let is_foreign = |label: &KeyRef, input: &ListEntry| {
@@ -261,92 +334,86 @@ fn mac(entry: &ListEntry) -> Option<&[u8]> {
     }
 }
 
-// === impl Component ===
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::field::Report;
 
-impl<'a> Component<'a> {
-    /// Reads a component name. `None` is one that the filter does not support.
-    #[must_use]
-    pub fn parse(name: &'a str) -> Option<Self> {
-        Some(match name {
-            "@method" => Self::Method,
-            "@target-uri" => Self::TargetUri,
-            "@authority" => Self::Authority,
-            "@scheme" => Self::Scheme,
-            "@path" => Self::Path,
-            "@query" => Self::Query,
-            _ if is_field_name(name) => Self::Field(name),
-            _ => return None,
-        })
+    const HEADERS: &[(&str, &str)] =
+        &[(":method", "GET"), (":authority", "example.com"), (":path", "/"), ("x-user", "alice"), ("x-realm", "corp")];
+
+    fn compile(config: serde_json::Value) -> (Names, Option<Signature>, Vec<String>) {
+        let config: Config = serde_json::from_value(config).unwrap();
+        let (mut names, report) = (Names::default(), Report::default());
+        let field = Field::section(&report, "signature");
+        for name in ["x-user", "x-realm"] {
+            names.own(&field, name, Purpose::Identity { repeatable: false });
+        }
+        let proof = config.compile(&field, &mut names, &|_| Some("x".repeat(32)));
+        (names, proof, report.errors().iter().map(ToString::to_string).collect())
     }
 
-    /// Appends the component's value. `None` where the request has none.
-    fn write_value(self, request: &Request<'_>, base: &mut Vec<u8>) -> Option<()> {
-        match self {
-            Self::Field(name) => return write_field(request, name.as_bytes(), base),
-            Self::Method => base.extend(request.pseudo_header(b":method")?),
-            Self::Authority => base.extend(authority(request)?),
-            Self::Scheme => base.extend(scheme(request)?),
-            Self::Path => base.extend(path_and_query(request)?.0),
-            Self::Query => {
-                base.push(b'?');
-                base.extend(path_and_query(request)?.1.unwrap_or_default());
-            }
-            Self::TargetUri => {
-                base.extend(scheme(request)?);
-                base.extend(b"://");
-                base.extend(authority(request)?);
-                let (path, query) = path_and_query(request)?;
-                base.extend(path);
-                if let Some(query) = query {
-                    base.push(b'?');
-                    base.extend(query);
-                }
-            }
-        }
-        Some(())
+    fn gateway() -> (Names, Signature) {
+        let (names, proof, _) = compile(serde_json::json!({"keys": [{"keyid": "gw-1", "secret_env": "KEY"}]}));
+        (names, proof.unwrap())
     }
-}
 
-/// A field name in lower case, as section 2.1 has it. (A token of RFC 9110 that neither needs nor gets escaping.)
-fn is_field_name(name: &str) -> bool {
-    let is_token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !name.is_empty() && name.bytes().all(is_token)
-}
-
-/// The lines of a field as one value (section 2.1). A line break in one would forge the lines after it.
-fn write_field(request: &Request<'_>, name: &[u8], base: &mut Vec<u8>) -> Option<()> {
-    let mut lines = request.all_values(name).peekable();
-    lines.peek()?;
-    for (index, line) in lines.enumerate() {
-        if line.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-            return None;
-        }
-        if index > 0 {
-            base.extend(b", ");
-        }
-        base.extend(line.trim_ascii());
+    /// Whether a request of these headers, signed at 1000 and then changed so, is proven at `now`.
+    fn proves(change: impl FnOnce(&mut Vec<(String, String)>), now: i64) -> bool {
+        let (names, signature) = gateway();
+        let borrow = |headers: &[(String, String)]| -> Vec<(Vec<u8>, Vec<u8>)> {
+            headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
+        };
+        let mut headers: Vec<_> =
+            HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let bytes = borrow(&headers);
+        let pairs: Vec<_> = bytes.iter().map(|(name, value)| (&**name, &**value)).collect();
+        let lines = signature.sign("gw-1", &Request::scan(&names, &pairs), 1000).unwrap();
+        headers.extend(lines.map(|(name, value)| (name.to_owned(), value)));
+        change(&mut headers);
+        let bytes = borrow(&headers);
+        let pairs: Vec<_> = bytes.iter().map(|(name, value)| (&**name, &**value)).collect();
+        signature.proves(&Request::scan(&names, &pairs), &Facts::new(now, &()))
     }
-    Some(())
-}
 
-fn scheme(request: &Request<'_>) -> Option<Vec<u8>> {
-    request.pseudo_header(b":scheme").map(<[u8]>::to_ascii_lowercase)
-}
+    #[test]
+    fn what_the_gateway_signs_proves_for_as_long_as_max_age() {
+        for (now, expected) in [(1000, true), (995, true), (994, false), (1060, true), (1061, false), (i64::MIN, false)]
+        {
+            assert_eq!(proves(|_| {}, now), expected, "{now}");
+        }
+    }
 
-/// In lower case and without the scheme's default port (section 2.2.3; RFC 9110, section 4.2.3).
-fn authority(request: &Request<'_>) -> Option<Vec<u8>> {
-    let authority = request.pseudo_header(b":authority")?.to_ascii_lowercase();
-    let port: &[u8] = match scheme(request).as_deref() {
-        Some(b"https") => b":443",
-        Some(b"http") => b":80",
-        _ => return Some(authority),
-    };
-    Some(authority.strip_suffix(port).map(<[u8]>::to_vec).unwrap_or(authority))
-}
+    #[test]
+    fn no_header_that_is_covered_can_be_changed_added_or_dropped() {
+        for index in 0..HEADERS.len() {
+            assert!(!proves(|headers| headers[index].1.push('x'), 1000), "{:?}", HEADERS[index]);
+            assert!(!proves(|headers| drop(headers.remove(index)), 1000), "{:?}", HEADERS[index]);
+        }
+        assert!(!proves(|headers| headers.push(("x-user".to_owned(), "root".to_owned())), 1000));
+        assert!(!proves(|headers| headers.retain(|(name, _)| name != "signature"), 1000));
+        assert!(proves(|headers| headers.push(("x-other".to_owned(), "1".to_owned())), 1000));
+    }
 
-/// An empty path is `/` (section 2.2.6); neither part is decoded.
-fn path_and_query<'a>(request: &Request<'a>) -> Option<(&'a [u8], Option<&'a [u8]>)> {
-    let mut parts = request.pseudo_header(b":path")?.splitn(2, |&byte| byte == b'?');
-    let path = parts.next().filter(|path| !path.is_empty()).unwrap_or(b"/");
-    Some((path, parts.next()))
+    #[test]
+    fn every_error_is_reported() {
+        let (_, proof, errors) = compile(serde_json::json!({
+            "keys": [{"keyid": "a", "secret_env": "KEY"}, {"keyid": "a", "secret_env": "no name"}, {"keyid": "\u{e4}"}],
+            "max_age": 0,
+            "components": ["@method", "@status"],
+        }));
+        assert!(proof.is_none());
+        let paths: Vec<_> = errors.iter().map(|error| error.split(": ").next().unwrap()).collect();
+        assert_eq!(
+            paths,
+            [
+                "signature.keys[1].keyid",
+                "signature.keys[1].secret_env",
+                "signature.keys[2].keyid",
+                "signature.keys[2]",
+                "signature.max_age",
+                "signature.components[1]",
+            ]
+        );
+    }
 }

@@ -9,8 +9,11 @@ use std::{
 };
 
 use auth_o_tron_envoy::{
-    config::{Config, ConfigError},
-    policy::{Policy, compile::inline_secrets},
+    config::{
+        Config,
+        field::{ConfigError, ErrorKind, Report as Findings},
+    },
+    policy::Policy,
 };
 use schemars::schema_for;
 use serde_json::{Value, json};
@@ -162,20 +165,20 @@ impl File {
             Configuration::Missing => String::new(),
         };
         let asked = RefCell::new(BTreeSet::new());
-        let accepted = Config::from_json(json.as_bytes()).and_then(|config| {
-            for path in inline_secrets(&config) {
-                let message =
-                    "found a secret in the configuration, where /config_dump shows it; expected it in the environment";
-                let place = tree.map(|tree| tree.find(&path).0);
-                findings.push(Finding { path, ..Finding::new(Level::Warning, message, place) });
-            }
-            let policy = Policy::compile(config, &|name| {
-                asked.borrow_mut().insert(name.to_owned());
-                variable(plugin, name)
-            });
-            // Compiling takes the configuration, and it is to be explained, too.
-            Ok((Config::from_json(json.as_bytes())?, policy?))
-        });
+        let report = Findings::default();
+        let config = Config::from_json(json.as_bytes(), &report);
+        let environment = |name: &str| {
+            asked.borrow_mut().insert(name.to_owned());
+            variable(plugin, name)
+        };
+        let policy = Policy::compile(&config, &environment, &report);
+        let accepted = policy.map(|policy| (config, policy));
+        let (errors, warnings) = report.into_parts();
+        findings.extend(errors.iter().map(|error| self.about_error(shown, plugin, tree, error)));
+        findings.extend(warnings.into_iter().map(|warning| {
+            let place = tree.map(|tree| tree.find(&warning.path, false).0);
+            Finding { path: warning.path, ..Finding::new(Level::Warning, warning.words, place) }
+        }));
         let asked = asked.into_inner();
         findings.extend(asked.iter().filter_map(|name| about_variable(plugin, tree, name)));
         let not_set = asked.into_iter().filter(|name| is_stand_in(plugin, name)).collect();
@@ -184,13 +187,6 @@ impl File {
             let help = Some("FAIL_RELOAD starts the module again, and denies meanwhile");
             findings.push(Finding { help, ..Finding::new(Level::Warning, message, Some(place.clone())) });
         }
-        let accepted = match accepted {
-            Ok(accepted) => Some(accepted),
-            Err(error) => {
-                findings.insert(0, self.about_error(shown, plugin, tree, &error));
-                None
-            }
-        };
         Checked { accepted, findings, not_set }
     }
 
@@ -204,10 +200,9 @@ impl File {
     }
 
     fn about_error(&self, shown: &mut Shown, plugin: &Plugin<'_>, tree: Option<&Node>, error: &ConfigError) -> Finding {
-        let (path, problem) = (error.path(), error.problem());
         let place = match tree {
-            Some(tree) => Some(Self::place_of_error(shown, tree, path, problem)),
-            None => Some(match &plugin.configuration {
+            Some(tree) => place_of_error(shown, tree, error),
+            None => match &plugin.configuration {
                 Configuration::Text(node) => {
                     let text = node.text().unwrap_or_default();
                     *shown = Shown::unreadable(&self.name, &self.text);
@@ -215,36 +210,31 @@ impl File {
                         .map_or(node.place.clone(), |error| source::place_in(&error.place, node, text, &self.text))
                 }
                 other => other.node().map_or(plugin.place.clone(), |node| node.place.clone()),
-            }),
+            },
         };
         let help = plugin.environment.as_ref().map(|passed| passed.help);
-        let help = help.filter(|_| problem.starts_with("environment variable"));
-        let (path, problem) = match unknown_field(problem).filter(|name| !report::is_name(name)) {
-            Some(name) => (path.replace(name, "…"), problem.replace(name, "…")),
-            None => (path.to_owned(), problem.to_owned()),
-        };
-        Finding { path, help, ..Finding::new(Level::Error, problem, place) }
-    }
-
-    fn place_of_error(shown: &mut Shown, tree: &Node, path: &str, problem: &str) -> Place {
-        let (key, node) = if path == "configuration" { (tree.place.clone(), tree) } else { tree.find(path) };
-        let is_misplaced = problem.starts_with("unknown field")
-            || problem.contains("expected a")
-            || problem.contains("expected one of");
-        if is_misplaced && !node.text().is_some_and(|text| problem.contains(text)) {
-            shown.mask_all(node);
-        }
-        match &node.kind {
-            Kind::Scalar(..) if !problem.starts_with("unknown field") => node.place.clone(),
-            _ => key,
-        }
+        let help = help.filter(|_| error.kind() == ErrorKind::Variable && !error.hides());
+        Finding { path: error.path().to_owned(), help, ..Finding::new(Level::Error, error.words(), Some(place)) }
     }
 }
 
-/// The field that a problem is about, where no configuration has it.
-fn unknown_field(problem: &str) -> Option<&str> {
-    let (name, _) = problem.strip_prefix("unknown field `")?.rsplit_once("`, expected ")?;
-    Some(name).filter(|name| !name.is_empty())
+/// Where an error is in the file. What may be a secret in the wrong place is masked there.
+fn place_of_error(shown: &mut Shown, tree: &Node, error: &ConfigError) -> Place {
+    let (key, node) = if error.path() == "configuration" {
+        (tree.place.clone(), tree)
+    } else {
+        // Of what is given twice, the second is the one too many.
+        tree.find(error.path(), error.kind() == ErrorKind::Duplicate)
+    };
+    if error.hides() {
+        shown.mask_all(node);
+    }
+    match (&node.kind, error.kind()) {
+        (Kind::Scalar(..), kind) if !matches!(kind, ErrorKind::UnknownField | ErrorKind::Duplicate) => {
+            node.place.clone()
+        }
+        _ => key,
+    }
 }
 
 /// The name of every field that a plugin configuration may have, at whatever depth.
@@ -369,15 +359,23 @@ pub fn one(
             return Ok(None);
         }
     };
-    let mut plugins = file.plugins();
-    plugins.retain(|plugin| plugin.is_ours() && filter.as_ref().is_none_or(|name| plugin.name == *name));
-    let [plugin] = &plugins[..] else {
+    let mut ours = file.plugins();
+    ours.retain(Plugin::is_ours);
+    let plugins: Vec<_> =
+        ours.iter().filter(|plugin| filter.as_ref().is_none_or(|name| plugin.name == *name)).collect();
+    let [plugin] = plugins[..] else {
         let names: Vec<_> = plugins.iter().map(|plugin| plugin.name.as_str()).collect();
         let name = path.display();
-        return Err(if names.is_empty() {
-            format!("{name}: found no configuration of this filter")
-        } else {
-            format!("{name}: found several configurations, expected one, or --filter with one of: {}", names.join(", "))
+        return Err(match (names.as_slice(), filter) {
+            ([], None) => format!("{name}: found no configuration of this filter"),
+            ([], Some(filter)) => {
+                let all: Vec<_> = ours.iter().map(|plugin| plugin.name.as_str()).collect();
+                format!("{name}: found no filter {filter:?}, expected one of: {}", all.join(", "))
+            }
+            _ => format!(
+                "{name}: found several configurations, expected one, or --filter with one of: {}",
+                names.join(", ")
+            ),
         });
     };
     let mut shown = file.shown();

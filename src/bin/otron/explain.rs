@@ -1,19 +1,19 @@
 //! `otron explain`: what the filter does with a request, and why.
 
 use auth_o_tron_envoy::{
-    config::{Config, Trust},
-    policy::{Grounds, Policy, Verdict},
-    rejection::{Code, Rejection},
-    request::Request,
+    policy::{Decision, Policy, Verdict},
+    rejection::Flaw,
+    request::{Facts, Request},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::{Serializer, Value, value::RawValue};
 
 use crate::{
     Answer,
     check::{self, Accepted, ConfigurationArgs},
     report::{self, Level},
-    request::{self, EvidenceArgs, RequestArgs},
+    request::{self, FactsArgs, RequestArgs},
 };
 
 /// Explain what the filter does with a request: the rule, the proof, the token, or why it is denied
@@ -26,159 +26,173 @@ pub struct Args {
     #[command(flatten)]
     request: RequestArgs,
     #[command(flatten)]
-    evidence: EvidenceArgs,
+    facts: FactsArgs,
+}
+
+/// What there is to say about a decision.
+#[derive(Serialize)]
+struct Explanation {
+    outcome: &'static str,
+    rule: Option<String>,
+    proof: Option<String>,
+    proof_kind: Option<&'static str>,
+    key: Option<String>,
+    set: Vec<(String, String)>,
+    removed: Vec<String>,
+    warnings: Vec<String>,
+    #[serde(flatten)]
+    issued: Option<Issued>,
+    #[serde(flatten)]
+    denied: Option<Denied>,
+}
+
+/// The token, taken apart. Header and claims are as they stand in it, in its own order.
+#[derive(Serialize)]
+struct Issued {
+    token: String,
+    header: Option<Box<RawValue>>,
+    claims: Option<Box<RawValue>>,
+}
+
+/// What the client gets, and what the filter logs about it.
+#[derive(Serialize)]
+struct Denied {
+    status: u16,
+    code: &'static str,
+    detail: Value,
+    reason: String,
 }
 
 pub fn run(args: &Args, json: bool) -> Answer {
-    let Some(Accepted { config, policy, not_set }) = check::one(&args.configuration, json)? else {
+    let Some(Accepted { policy, not_set, .. }) = check::one(&args.configuration, json)? else {
         return Ok(false);
     };
-    let warnings: Vec<_> = not_set.iter().map(|name| stand_in(name)).collect();
-    let (pairs, properties, now) = (args.request.pairs()?, args.evidence.properties()?, args.request.now());
+    let (pairs, properties, now) = (args.request.pairs()?, args.facts.properties()?, args.request.now());
     let pairs = request::borrowed(&pairs);
     let request = Request::scan(policy.names(), &pairs);
-    let evidence = |path: &[&str]| {
+    let property = |path: &[&str]| {
         let path = path.join(".");
         properties.iter().find(|(own, _)| *own == path).map(|(_, value)| value.clone())
     };
-    let mut grounds = Grounds::default();
-    let verdict = policy.decide_noting(&request, &evidence, now, &mut grounds);
-    let answer = Explanation::new(&policy, &request, &verdict).json(&config, grounds, &warnings);
+    let decision = policy.decide(&request, &Facts::new(now, &property));
+    let warnings = not_set.iter().map(|name| stand_in(name)).collect();
+    let explanation = Explanation::new(&decision, warnings);
     if json {
-        anstream::println!("{answer}");
+        anstream::println!("{}", serde_json::to_string(&explanation).map_err(|error| error.to_string())?);
     } else {
-        print(&answer, &verdict, &config, grounds);
+        explanation.print(&decision, &policy);
     }
-    Ok(!matches!(verdict, Verdict::Deny(_)))
+    Ok(!matches!(decision.verdict, Verdict::Deny(_)))
 }
 
 fn stand_in(name: &str) -> String {
     format!("{name:?} is not set here: something else takes its place, so what is proven or signed by it is not real")
 }
 
-struct Explanation<'v> {
-    verdict: &'v Verdict,
-    set: Vec<(String, String)>,
-    removed: Vec<String>,
-}
-
-impl<'v> Explanation<'v> {
-    fn new(policy: &Policy, request: &Request<'_>, verdict: &'v Verdict) -> Self {
-        if matches!(verdict, Verdict::Deny(_)) {
-            return Self { verdict, set: Vec::new(), removed: Vec::new() };
-        }
+impl Explanation {
+    fn new(decision: &Decision<'_, '_>, warnings: Vec<String>) -> Self {
+        let grounds = decision.grounds;
         let mut removed: Vec<String> =
-            policy.removals(request, verdict).map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+            decision.remove.names().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
         removed.dedup();
-        let replaced = policy.replacements(request).into_iter().flatten();
-        let mut set: Vec<_> = replaced.map(|(name, value)| (name.to_owned(), value)).collect();
-        if let Verdict::Issue { value, .. } = verdict {
-            set.push((policy.token_header().to_owned(), value.to_string()));
+        Self {
+            outcome: decision.verdict.outcome().as_str(),
+            rule: grounds.rule.map(|position| format!("rules[{position}]")),
+            proof: grounds.proof.map(|entry| format!("trust[{}]", entry.position)),
+            proof_kind: grounds.proof.map(|entry| entry.kind),
+            key: grounds.key.and_then(|key| key.kid()).map(str::to_owned),
+            set: decision.set().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+            removed,
+            warnings,
+            issued: decision.token.as_ref().map(|(_, value)| Issued::new(value)),
+            denied: match decision.verdict {
+                Verdict::Deny(rejection) => {
+                    let body: Value = serde_json::from_str(rejection.code.body()).unwrap_or_default();
+                    Some(Denied {
+                        status: rejection.code.status(),
+                        code: rejection.code.as_str(),
+                        detail: body.get("detail").cloned().unwrap_or_default(),
+                        reason: rejection.reason(),
+                    })
+                }
+                Verdict::Issue { .. } | Verdict::Pass => None,
+            },
         }
-        Self { verdict, set, removed }
     }
 
-    fn json(&self, config: &Config, grounds: Grounds, warnings: &[String]) -> Value {
-        let rule = grounds.rule.map(|rule| format!("rules[{rule}]"));
-        let proof = grounds.proof.map(|proof| format!("trust[{proof}]"));
-        let kind = grounds.proof.and_then(|proof| config.trust.get(proof)).map(kind);
-        let mut answer = json!({
-            "outcome": self.verdict.outcome().as_str(), "rule": rule, "proof": proof, "proof_kind": kind,
-            "set": self.set.iter().map(|(name, value)| json!([name, value])).collect::<Vec<_>>(),
-            "removed": self.removed, "warnings": warnings,
-        });
-        let more = match self.verdict {
-            Verdict::Issue { value, .. } => {
-                let (header, claims) = decode(value).unwrap_or_default();
-                json!({"token": token(value), "header": header, "claims": claims})
+    fn print(&self, decision: &Decision<'_, '_>, policy: &Policy) {
+        for warning in &self.warnings {
+            anstream::eprintln!("{}", report::title(Level::Warning, warning));
+        }
+        let line = |name: &str, value: &str| anstream::println!("  {name:<8} {value}");
+        let title = match (decision.verdict, &self.denied) {
+            (Verdict::Issue { .. }, _) => {
+                report::named_title(Level::Fine, "issued", "the request goes on with a token")
             }
-            Verdict::Pass => json!({}),
-            Verdict::Deny(rejection) => denial(rejection),
+            (_, None) => report::named_title(Level::Fine, "passed", "the request goes on without a token"),
+            (_, Some(denied)) => {
+                report::named_title(Level::Error, "denied", &format!("{} {}", denied.status, denied.code))
+            }
         };
-        if let (Some(answer), Value::Object(mut more)) = (answer.as_object_mut(), more) {
-            answer.append(&mut more);
+        anstream::println!("{title}");
+        if let Some(denied) = &self.denied {
+            line("reason", &denied.reason);
+            line("detail", denied.detail.as_str().unwrap_or_default());
         }
-        answer
-    }
-}
-
-/// What the client gets, and what the filter logs about it.
-fn denial(Rejection { code, part, flaw }: &Rejection) -> Value {
-    let body: Value = serde_json::from_str(code.body()).unwrap_or_default();
-    json!({"status": code.status(), "code": code.as_str(), "detail": body.get("detail"), "reason": format!("{part}: {flaw}")})
-}
-
-fn kind(entry: &Trust) -> &'static str {
-    match entry {
-        Trust { shared_secret: Some(_), .. } => "shared_secret",
-        Trust { signature: Some(_), .. } => "signature",
-        Trust { mtls: Some(_), .. } => "mtls",
-        Trust { peer: Some(_), .. } => "peer",
-        _ => "filter_state",
-    }
-}
-
-/// The token alone, which has no blank, while what stands before it may end in one.
-fn token(value: &str) -> &str {
-    value.rsplit(' ').next().unwrap_or_default()
-}
-
-/// The JOSE header and the claims.
-fn decode(value: &str) -> Option<(Value, Value)> {
-    let mut parts = token(value).rsplit('.').skip(1);
-    let (claims, header) = (parts.next()?, parts.next()?);
-    // A prefix without a blank before the token.
-    let header = header.get(header.find("eyJ")?..)?;
-    let read = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).ok()?).ok();
-    Some((read(header)?, read(claims)?))
-}
-
-fn print(answer: &Value, verdict: &Verdict, config: &Config, grounds: Grounds) {
-    let text = |name: &str| answer.get(name).and_then(Value::as_str).unwrap_or_default();
-    let list = |name: &str| answer.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    for warning in list("warnings") {
-        anstream::eprintln!("{}", report::title(Level::Warning, warning.as_str().unwrap_or_default()));
-    }
-    let line = |name: &str, value: &str| anstream::println!("  {name:<8} {value}");
-    let title = match verdict {
-        Verdict::Issue { .. } => report::named_title(Level::Fine, "issued", "the request goes on with a token"),
-        Verdict::Pass => report::named_title(Level::Fine, "passed", "the request goes on without a token"),
-        Verdict::Deny(rejection) => {
-            let answer = format!("{} {}", rejection.code.status(), rejection.code);
-            report::named_title(Level::Error, "denied", &answer)
+        if policy.has_rules() {
+            line("rule", self.rule.as_deref().unwrap_or("none matches"));
         }
-    };
-    anstream::println!("{title}");
-    if let Verdict::Deny(_) = verdict {
-        line("reason", text("reason"));
-        line("detail", text("detail"));
-    }
-    match grounds.rule {
-        Some(_) => line("rule", text("rule")),
-        None if config.rules.is_empty() => {}
-        None => line("rule", "none matches"),
-    }
-    if grounds.proof.is_some() {
-        line("proof", &format!("{}, {}", text("proof"), text("proof_kind")));
-    } else if text("code") == Code::IdentityUntrusted.as_str() {
-        let entries = config.trust.iter().enumerate();
-        let entries = entries.map(|(index, entry)| format!("trust[{index}], {}", kind(entry))).collect::<Vec<_>>();
-        line("proof", &format!("not by {}", entries.join(", nor by ")));
-    }
-    for header in list("set") {
-        let part = |index: usize| header.get(index).and_then(Value::as_str).unwrap_or_default();
-        line("sets", &format!("{}: {}", part(0), part(1)));
-    }
-    for name in list("removed") {
-        line("removes", name.as_str().unwrap_or_default());
-    }
-    if let (Some(header), Some(claims)) = (answer.get("header"), answer.get("claims")) {
-        line("header", &header.to_string());
-        line("claims", &serde_json::to_string_pretty(claims).unwrap_or_default().replace('\n', "\n           "));
-        for name in ["iat", "exp"] {
-            if let Some(seconds) = claims.get(name).and_then(Value::as_i64) {
-                line(name, &request::rfc_3339(seconds));
+        match (&self.proof, decision.verdict) {
+            (Some(proof), _) => line("proof", &format!("{proof}, {}", self.proof_kind.unwrap_or_default())),
+            (None, Verdict::Deny(rejection)) if rejection.flaw == Flaw::Unproven => {
+                let entries =
+                    policy.trust().entries().map(|entry| format!("trust[{}], {}", entry.position, entry.kind));
+                line("proof", &format!("not by {}", entries.collect::<Vec<_>>().join(", nor by ")));
+            }
+            (None, _) => {}
+        }
+        if let Some(kid) = &self.key {
+            line("key", kid);
+        }
+        for (name, value) in &self.set {
+            line("sets", &format!("{name}: {value}"));
+        }
+        for name in &self.removed {
+            line("removes", name);
+        }
+        if let Some(Issued { header: Some(header), claims: Some(claims), .. }) = &self.issued {
+            line("header", header.get());
+            line("claims", &pretty(claims.get()).replace('\n', "\n           "));
+            let times: Value = serde_json::from_str(claims.get()).unwrap_or_default();
+            for name in ["iat", "exp"] {
+                if let Some(seconds) = times.get(name).and_then(Value::as_i64) {
+                    line(name, &request::rfc_3339(seconds));
+                }
             }
         }
     }
+}
+
+impl Issued {
+    fn new(value: &str) -> Self {
+        // The token alone has no blank, while what stands before it may end in one.
+        let token = value.rsplit(' ').next().unwrap_or_default();
+        let mut parts = token.rsplit('.').skip(1);
+        let read = |part: &str| {
+            let json = String::from_utf8(URL_SAFE_NO_PAD.decode(part).ok()?).ok()?;
+            RawValue::from_string(json).ok()
+        };
+        let claims = parts.next().and_then(read);
+        // A prefix may stand before the token without a blank.
+        let header = parts.next().and_then(|header| read(header.get(header.find("eyJ")?..)?));
+        Self { token: token.to_owned(), header, claims }
+    }
+}
+
+/// JSON on several lines, in its own order.
+fn pretty(json: &str) -> String {
+    let mut bytes = Vec::new();
+    let _ =
+        serde_transcode::transcode(&mut serde_json::Deserializer::from_str(json), &mut Serializer::pretty(&mut bytes));
+    String::from_utf8(bytes).unwrap_or_default()
 }

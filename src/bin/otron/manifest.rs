@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use auth_o_tron_envoy::config::SECTIONS;
+
 use crate::source::{self, Node, Place};
 
 /// A plugin configuration, and what its manifest says about the filter.
@@ -78,15 +80,11 @@ fn looks_ours(node: &Node) -> bool {
     node.get("jwt").is_some() && node.get("trust").is_some()
 }
 
-/// What stands at the top of a plugin configuration, and of no manifest.
-const FIELDS: &[&str] =
-    &["jwt", "identity", "trust", "token", "claims", "on_missing", "forward_identity", "rules", "telemetry"];
-
 /// Every plugin configuration of a document.
 pub fn find(document: &Node) -> Vec<Plugin<'_>> {
     let mut found = Vec::new();
     collect(document, &mut found);
-    if found.is_empty() && FIELDS.iter().any(|name| document.get(name).is_some()) {
+    if found.is_empty() && SECTIONS.iter().any(|name| document.get(name).is_some()) {
         found.push(Plugin {
             kind: "plugin configuration",
             name: String::new(),

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use annotate_snippets::{AnnotationKind, Group, Level as Title, Renderer, Snippet};
 use serde_json::{Value, json};
 
+use auth_o_tron_envoy::config::words::shown;
+
 use crate::source::{Kind, Node, Place};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +52,6 @@ const MIN_SECRET_CHARS: usize = 4;
 
 /// Longer than any name of a field, and shorter than a key of HS256.
 const MAX_NAME_CHARS: usize = 32;
-
-/// Whether a name may be shown: in YAML, `{secret:"…"}` is one, too, as no blank is after its colon.
-pub fn is_name(text: &str) -> bool {
-    text.len() < MAX_NAME_CHARS && text.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c))
-}
 
 impl Shown {
     pub fn new(name: &str, text: &[char], documents: &[Node]) -> Self {
@@ -137,7 +134,7 @@ impl Shown {
 
     /// What stands where a name does, unless it looks like one.
     fn mask_name(&mut self, key: &Node) {
-        if !key.text().is_some_and(is_name) {
+        if key.text().is_none_or(|name| shown(name).is_none()) {
             self.mask_all(key);
         }
     }

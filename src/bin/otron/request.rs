@@ -32,7 +32,7 @@ pub struct RequestArgs {
 
 /// What Envoy knows beside the headers
 #[derive(clap::Args)]
-pub struct EvidenceArgs {
+pub struct FactsArgs {
     /// A property of Envoy, such as `connection.mtls=true` or
     /// `connection.uri_san_peer_certificate=spiffe://cluster.local/ns/a/sa/b`.
     #[arg(long = "property", value_name = "PATH=VALUE")]
@@ -96,7 +96,7 @@ pub fn borrowed(pairs: &Pairs) -> Vec<Pair<'_>> {
     pairs.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
 }
 
-impl EvidenceArgs {
+impl FactsArgs {
     /// The properties, each by its path with dots.
     pub fn properties(&self) -> Result<Vec<(String, Vec<u8>)>, UsageError> {
         let split = |option: &str, text: &str| {

@@ -28,8 +28,8 @@ pub fn run(args: &Args, json: bool) -> Answer {
     let Some(Accepted { config, policy, not_set }) = check::one(&args.configuration, json)? else {
         return Ok(false);
     };
-    let keys = config.trust.iter().filter_map(|entry| entry.signature.as_ref()).flat_map(|signature| &signature.keys);
-    let keys: Vec<_> = keys.collect();
+    let signatures = config.trust.0.iter().flatten().filter_map(|entry| entry.signature.as_ref());
+    let keys: Vec<_> = signatures.flat_map(|signature| &signature.keys).collect();
     if keys.is_empty() {
         return Err("trust: found no `signature` in the configuration, expected one whose key signs".to_owned());
     }
@@ -45,7 +45,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
     pairs.retain(|(name, _)| !FIELDS.iter().any(|own| own.as_bytes() == name));
     let unsigned = request::borrowed(&pairs);
     let request = Request::scan(policy.names(), &unsigned);
-    let Some(fields) = policy.sign_request(&args.keyid, &request, now) else {
+    let Some(fields) = policy.trust().sign(&args.keyid, &request, now) else {
         let problem =
             "the request lacks something that a signature must cover, or has an identity header that none can";
         return Err(problem.to_owned());

@@ -1,6 +1,6 @@
 //! Where things stand: a YAML or JSON text as a tree whose parts know their place in the file.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use serde::de::IgnoredAny;
@@ -92,28 +92,28 @@ impl Node {
     }
 
     /// The places of the field at `path`, as the filter's errors have it: of its name, and of its value. Of a field that
-    /// is not there, those of the deepest that is.
-    pub fn find(&self, path: &str) -> (Place, &Self) {
+    /// is not there, those of the deepest that is; of one that comes twice, the first, or the `last` if so asked.
+    pub fn find(&self, path: &str, last: bool) -> (Place, &Self) {
         let mut key = self.place.clone();
         let mut node = self;
         let mut rest = path;
         loop {
             rest = rest.strip_prefix('.').unwrap_or(rest);
-            let step = match rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-                Some((index, after)) => {
-                    let item = index.parse::<usize>().ok().and_then(|index| node.items().get(index));
-                    item.map(|item| (item.place.clone(), item, after))
-                }
+            let step = if let Some((index, after)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+                let item = index.parse::<usize>().ok().and_then(|index| node.items().get(index));
+                item.map(|item| (item.place.clone(), item, after))
+            } else {
+                let fields = node.fields().iter().filter_map(|(name, value)| {
+                    let after = rest.strip_prefix(name.text()?)?;
+                    let is_whole = after.is_empty() || after.starts_with(['.', '[']);
+                    is_whole.then(|| (name.place.clone(), value, after))
+                });
                 // The longest name, as a name may hold dots itself.
-                None => node
-                    .fields()
-                    .iter()
-                    .filter_map(|(name, value)| {
-                        let after = rest.strip_prefix(name.text()?)?;
-                        let is_whole = after.is_empty() || after.starts_with(['.', '[']);
-                        is_whole.then(|| (name.place.clone(), value, after))
-                    })
-                    .min_by_key(|(.., after)| after.len()),
+                if last {
+                    fields.max_by_key(|(.., after)| Reverse(after.len()))
+                } else {
+                    fields.min_by_key(|(.., after)| after.len())
+                }
             };
             let Some((place, value, after)) = step else { return (key, node) };
             (key, node, rest) = (place, value, after);
@@ -216,12 +216,18 @@ fn documents(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let mut tree = Tree::default();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| {
-            let start = error.marker().index();
+            let start = indented_by_tab(text, error.marker().index());
             SyntaxError { problem: format!("not YAML: {}", error.info()), place: start..start + 1 }
         })?;
         tree.take(event, &span)?;
     }
     Ok(tree.documents)
+}
+
+/// The tab that indents the line after `at`, if there is one: the parser finds it, but names what stands before it.
+fn indented_by_tab(text: &str, at: usize) -> usize {
+    let mut rest = text.chars().enumerate().skip(at).skip_while(|(_, c)| *c != '\n').skip(1);
+    rest.find(|(_, c)| *c != ' ').filter(|(_, c)| *c == '\t').map_or(at, |(tab, _)| tab)
 }
 
 /// JSON that the reader of YAML does not understand, such as escapes of surrogates.

@@ -2,7 +2,7 @@
 
 use std::{env, io};
 
-use auth_o_tron_envoy::jwt::MIN_SECRET_BYTES;
+use auth_o_tron_envoy::config::field::MIN_KEY_BYTES;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, errors::ErrorKind};
 use serde_json::{Value, json};
 
@@ -33,9 +33,9 @@ pub fn run(args: &Args, json: bool) -> Answer {
         format!("--secret-env: the environment variable {:?} is not set, or not UTF-8", args.secret_env)
     })?;
     // The filter has no such key, and with an empty one anybody can sign.
-    if secret.len() < MIN_SECRET_BYTES {
+    if secret.len() < MIN_KEY_BYTES {
         return Err(format!(
-            "--secret-env: found {} bytes in {:?}, expected at least {MIN_SECRET_BYTES} (RFC 7518, section 3.2)",
+            "--secret-env: found {} bytes in {:?}, expected at least {MIN_KEY_BYTES} (RFC 7518, section 3.2)",
             secret.len(),
             args.secret_env
         ));
@@ -76,7 +76,18 @@ pub fn run(args: &Args, json: bool) -> Answer {
             Ok(true)
         }
         Err(error) => {
-            let reason = reason(error.kind(), args);
+            // Signed by the secret, so what it says may be shown.
+            let signed = || {
+                let mut signature_only = Validation::new(Algorithm::HS256);
+                signature_only.validate_exp = false;
+                signature_only.validate_aud = false;
+                signature_only.required_spec_claims.clear();
+                let key = DecodingKey::from_secret(secret.as_bytes());
+                jsonwebtoken::decode::<Value>(token, &key, &signature_only)
+                    .map(|token| token.claims)
+                    .unwrap_or_default()
+            };
+            let reason = reason(error.kind(), args, &signed);
             if json {
                 anstream::println!("{}", json!({"valid": false, "reason": reason}));
             } else {
@@ -87,13 +98,18 @@ pub fn run(args: &Args, json: bool) -> Answer {
     }
 }
 
-fn reason(kind: &ErrorKind, args: &Args) -> String {
+/// Why a token is not valid; `signed` are its claims, where the signature is right.
+fn reason(kind: &ErrorKind, args: &Args, signed: &dyn Fn() -> Value) -> String {
+    let differs = |name: &str, expected: Option<&String>| {
+        let found = signed().get(name).map_or("none".to_owned(), ToString::to_string);
+        format!("its `{name}` is {found}, and --{name} is {:?}", expected.map_or("", String::as_str))
+    };
     match kind {
         ErrorKind::InvalidSignature => format!("it is not signed with the secret in {:?}", args.secret_env),
         ErrorKind::ExpiredSignature => "its `exp` has passed".to_owned(),
         ErrorKind::ImmatureSignature => "its `nbf` is ahead".to_owned(),
-        ErrorKind::InvalidIssuer => "its `iss` is another one than --iss".to_owned(),
-        ErrorKind::InvalidAudience => "its `aud` is another one than --aud".to_owned(),
+        ErrorKind::InvalidIssuer => differs("iss", args.iss.as_ref()),
+        ErrorKind::InvalidAudience => differs("aud", args.aud.as_ref()),
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "it is not HS256".to_owned(),
         ErrorKind::MissingRequiredClaim(claim) => format!("it has no `{claim}`"),
         _ => "it is no token of three parts in base64url, with JSON in the first two".to_owned(),
