@@ -1,4 +1,4 @@
-// A service's side in Go, with golang-jwt v5. Prints the claims of the `Authorization` on stdin.
+// The service's side in Go, with golang-jwt v5. Reads the value of `Authorization` on stdin and prints the claims.
 package main
 
 import (
@@ -22,7 +22,7 @@ func verify(authorization string) (jwt.MapClaims, error) {
 	key := func(*jwt.Token) (any, error) { return secret, nil }
 	claims := jwt.MapClaims{}
 	_, err := jwt.ParseWithClaims(token, claims, key,
-		// Never the algorithm that the token itself names.
+		// Never the algorithm that the token names.
 		jwt.WithValidMethods([]string{"HS256"}),
 		jwt.WithIssuer("auth-o-tron.example.com"),
 		// With `claims.aud`, also: jwt.WithAudience("my-application")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A service's side in Python, with PyJWT: `pip install PyJWT`. Prints the claims of the `Authorization` on stdin."""
+"""The service's side in Python, with PyJWT (`pip install PyJWT`). Reads `Authorization` on stdin, prints the claims."""
 
 import os
 import sys
@@ -19,7 +19,7 @@ def verify(authorization):
     return jwt.decode(
         token,
         SECRET,
-        # Never those that the token itself names.
+        # Never the one that the token names.
         algorithms=["HS256"],
         issuer="auth-o-tron.example.com",
         # With `claims.aud`, also: audience="my-application"

@@ -1,4 +1,4 @@
-//! A service's side in Rust, with `jsonwebtoken`. Prints the claims of the `Authorization` on stdin.
+//! The service's side in Rust, with `jsonwebtoken`. Reads the value of `Authorization` on stdin and prints the claims.
 
 use std::{env, io, process::ExitCode};
 
@@ -14,7 +14,7 @@ fn verify(authorization: &str, secret: &str) -> Result<Value> {
     if !scheme.eq_ignore_ascii_case("bearer") {
         return Err(ErrorKind::InvalidToken.into());
     }
-    // Never the algorithm that the token itself names.
+    // Never the algorithm that the token names.
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_issuer(&["auth-o-tron.example.com"]);
     validation.set_required_spec_claims(&["exp", "iss", "sub"]);
