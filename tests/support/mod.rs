@@ -5,7 +5,6 @@
 pub mod cases;
 pub mod configurations;
 pub mod tls;
-pub mod vm;
 
 use std::{
     collections::BTreeMap,

@@ -1,24 +1,24 @@
 //! What a request costs in the built module: instructions and calls to the host, exactly the same on every run.
 //!
-//! `tests/cost.json` holds the figures. A change that makes a request dearer by more than 2 % fails here; `make cost`
+//! `tests/module/cost.json` holds the figures. A change that makes a request dearer by more than 2 % fails here; `make cost`
 //! writes the new figures down, for the commit that explains them.
 
+#[path = "../support/mod.rs"]
 mod support;
+mod vm;
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use auth_o_tron_envoy::pairs;
 use serde_json::{Value, json};
-use support::{
-    PROOF, SIGNING_SECRET,
-    vm::{Vm, configuration},
-};
+use support::{PROOF, SIGNING_SECRET};
+use vm::{Vm, configuration};
 
 /// Instructions, in the fuel of `wasmi`, and calls to the host.
 type Cost = (u64, u64);
 
 fn recorded() -> PathBuf {
-    support::top().join("tests/cost.json")
+    support::top().join("tests/module/cost.json")
 }
 
 /// A request as Envoy hands it over, with `more` headers.

@@ -22,8 +22,8 @@ use k8s_openapi::{
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-/// What is the user's own in a manifest: labels, and the configuration of the plugin, which `tests/istio.rs` and
-/// `tests/gateway.rs` give to the filter itself.
+/// What is the user's own in a manifest: labels, and the configuration of the plugin, which `istio` and
+/// `gateway` beside this folder give to the filter itself.
 const FREE: &[&str] = &["config", "matchLabels", "pluginConfig"];
 
 #[derive(Deserialize)]
@@ -190,7 +190,7 @@ fn read<T: DeserializeOwned>(value: &Value) -> Result<(), String> {
 }
 
 fn manifests() -> Vec<(String, Value)> {
-    let envoy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy");
+    let envoy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../envoy");
     let files = ["istio", "gateway"].into_iter().flat_map(|directory| fs::read_dir(envoy.join(directory)).unwrap());
     let documents = files.flat_map(|file| {
         let path = file.unwrap().path();

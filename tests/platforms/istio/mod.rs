@@ -1,8 +1,9 @@
 //! The manifests under `envoy/istio` in real Envoy, as istiod gives them to a proxy. `tests/manifests` checks their
 //! fields.
 
-#[path = "support/manifest.rs"]
+#[path = "../manifest.rs"]
 mod manifest;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::time::{SystemTime, UNIX_EPOCH};

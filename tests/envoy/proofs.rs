@@ -1,5 +1,6 @@
 //! Who may assert an identity, beside who knows a secret: the shipped YAML of each kind of proof, in real Envoy.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
@@ -194,7 +195,7 @@ fn the_first_entry_that_proves_decides_which_realms() {
 
 /// A token of the identity provider that `in-chain.yaml` trusts; null removes a claim.
 fn provider_token(changes: &Value) -> String {
-    let pem = include_str!("support/idp-demo-key.pem");
+    let pem = include_str!("idp-demo-key.pem");
     let der = STANDARD.decode(pem.lines().filter(|line| !line.starts_with('-')).collect::<String>()).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let mut claims = json!({

@@ -16,7 +16,7 @@ import time
 import urllib.parse
 import urllib.request
 
-TOP = pathlib.Path(__file__).resolve().parents[1]
+TOP = pathlib.Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(TOP / "envoy"))
 import demo
 

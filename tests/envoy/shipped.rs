@@ -1,5 +1,6 @@
 //! No YAML under `envoy/` is without a test that runs it.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{collections::BTreeMap, fs};
@@ -9,24 +10,24 @@ use support::{shipped_yaml, top};
 /// The YAML, and the file under `tests/` that runs it.
 const EXECUTED: &[(&str, &str)] = &[
     // By `make compose-test`.
-    ("docker-compose.yaml", "compose.py"),
-    ("ecds.yaml", "lifecycle.rs"),
-    ("ecds/auth_o_tron.yaml", "lifecycle.rs"),
-    // Nearly all tests start from it; `make demo` is one of envoy_config.rs.
+    ("docker-compose.yaml", "platforms/docker/compose.py"),
+    ("ecds.yaml", "envoy/lifecycle.rs"),
+    ("ecds/auth_o_tron.yaml", "envoy/lifecycle.rs"),
+    // Nearly all tests start from it; `make demo` is one of configurations.rs.
     ("envoy.yaml", "support/mod.rs"),
-    ("gateway/gateway.yaml", "gateway.rs"),
-    ("in-chain.yaml", "trust.rs"),
-    ("istio/gateway.yaml", "istio.rs"),
-    ("istio/request-authentication.yaml", "istio.rs"),
-    ("istio/secret-env.yaml", "istio.rs"),
-    ("istio/traffic-extension.yaml", "istio.rs"),
-    ("istio/wasm-plugin.yaml", "istio.rs"),
-    ("mtls.yaml", "trust.rs"),
-    ("observability/prometheus.yaml", "dashboard.py"),
-    ("peer.yaml", "trust.rs"),
-    ("plugin-config/auth_o_tron.yaml", "explain.rs"),
-    ("signature.yaml", "trust.rs"),
-    ("verify/jwt_authn.yaml", "verify.rs"),
+    ("gateway/gateway.yaml", "platforms/gateway/mod.rs"),
+    ("in-chain.yaml", "envoy/proofs.rs"),
+    ("istio/gateway.yaml", "platforms/istio/mod.rs"),
+    ("istio/request-authentication.yaml", "platforms/istio/mod.rs"),
+    ("istio/secret-env.yaml", "platforms/istio/mod.rs"),
+    ("istio/traffic-extension.yaml", "platforms/istio/mod.rs"),
+    ("istio/wasm-plugin.yaml", "platforms/istio/mod.rs"),
+    ("mtls.yaml", "envoy/proofs.rs"),
+    ("observability/prometheus.yaml", "platforms/dashboard/dashboard.py"),
+    ("peer.yaml", "envoy/proofs.rs"),
+    ("plugin-config/auth_o_tron.yaml", "otron/explain.rs"),
+    ("signature.yaml", "envoy/proofs.rs"),
+    ("verify/jwt_authn.yaml", "platforms/verifiers/mod.rs"),
 ];
 
 /// Grafana's own: it is in no package registry, so no test can run it.

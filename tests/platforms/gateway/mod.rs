@@ -1,9 +1,10 @@
 //! The manifests under `envoy/gateway` in real Envoy, as Envoy Gateway gives them to a proxy. `tests/manifests` checks
 //! their fields.
 
-#[path = "support/manifest.rs"]
+#[path = "../manifest.rs"]
 #[allow(dead_code, reason = "the rest is Istio's")]
 mod manifest;
+#[path = "../../support/mod.rs"]
 mod support;
 
 use auth_o_tron_envoy::rejection::Code;

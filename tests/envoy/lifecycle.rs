@@ -1,5 +1,6 @@
 //! What changes while Envoy runs: the key, the configuration, and how many identities it has seen.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

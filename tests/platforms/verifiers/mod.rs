@@ -1,5 +1,6 @@
 //! The services' side under `envoy/verify`: each takes a token that the core has issued, and refuses every bad one.
 
+#[path = "../../support/mod.rs"]
 mod support;
 
 use std::{

@@ -1,6 +1,7 @@
 //! `trust[].signature` on the core: RFC 9421's own example, signatures made by `httpsig` as the independent
 //! implementation, and every way to fail.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use auth_o_tron_envoy::{

@@ -24,8 +24,8 @@ import tempfile
 import time
 import urllib.request
 
-TOP = pathlib.Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TOP / "envoy"), str(TOP / "tests" / "support")]
+TOP = pathlib.Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(TOP / "envoy"), str(TOP / "tests/support"), str(TOP / "tests/platforms/dashboard")]
 import dashboard
 import demo
 import find_debian

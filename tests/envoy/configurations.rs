@@ -1,6 +1,7 @@
 //! What Envoy says to a configuration: every shipped YAML is accepted, every wrong configuration stops Envoy with one
 //! readable line.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

@@ -1,3 +1,5 @@
+#![allow(dead_code, reason = "each test file uses its part")]
+
 //! The built module in a small host of our own, run by `wasmi`: for what Envoy never does, and for exact counts.
 //!
 //! It stands in for no Envoy: what Envoy does is shown by `tests/envoy.rs`.
@@ -8,7 +10,7 @@ use auth_o_tron_envoy::pairs;
 use serde_json::{Value, json};
 use wasmi::{Caller, Config, Engine, Extern, ExternType, Instance, Linker, Module, Store, TypedFunc};
 
-use super::{PROOF, SIGNING_SECRET};
+use crate::support::{self, PROOF, SIGNING_SECRET};
 
 pub const ROOT: i32 = 1;
 pub const CONTINUE: i32 = 0;
@@ -51,7 +53,7 @@ pub fn module() -> &'static Module {
     MODULE.get_or_init(|| {
         let mut config = Config::default();
         config.consume_fuel(true);
-        Module::new(&Engine::new(&config), &fs::read(super::module()).unwrap()[..]).unwrap()
+        Module::new(&Engine::new(&config), &fs::read(support::module()).unwrap()[..]).unwrap()
     })
 }
 

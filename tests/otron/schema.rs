@@ -1,6 +1,7 @@
 //! The JSON Schema of the plugin configuration: it is current, and an independent validator says what the filter says, as
 //! far as a schema can.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{fs, process::Command};

@@ -3,6 +3,7 @@
 //! One Envoy of one worker has a gateway for each of the plugin configurations of `tests/support/cases.rs`. Every case is followed by a
 //! proven request on the same worker, which must get its token.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

@@ -1,5 +1,6 @@
 //! The command as its user meets it: `tests/explain.rs` compares what it says with real Envoy.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

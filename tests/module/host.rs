@@ -2,13 +2,15 @@
 //!
 //! Envoy never fails a call that these tests make fail, so a small host of their own runs the module.
 
+#[path = "../support/mod.rs"]
 mod support;
+mod vm;
 
 use std::{collections::BTreeSet, fs, path::Path};
 
 use auth_o_tron_envoy::{pairs, rejection::Code};
 use serde_json::json;
-use support::vm::{CONTINUE, PAUSE, ROOT, Vm, alice, configuration, module};
+use vm::{CONTINUE, PAUSE, ROOT, Vm, alice, configuration, module};
 
 /// The WASI functions of Rust's standard library that every proxy-wasm host has.
 const WASI: &[&str] = &["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];

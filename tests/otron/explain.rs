@@ -3,6 +3,7 @@
 //! What a case sends is what a client writes on the wire. The command is told what the filter sees of it, so what Envoy
 //! itself makes of a request is done here: see [`seen`].
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-#[path = "fuzz/src/decide.rs"]
+#[path = "../fuzz/src/decide.rs"]
 mod decide;
-#[path = "fuzz/src/formats.rs"]
+#[path = "../fuzz/src/formats.rs"]
 mod formats;
-#[path = "fuzz/src/signature.rs"]
+#[path = "../fuzz/src/signature.rs"]
 mod signature;
 
 fn corpus(target: &str) -> Vec<Vec<u8>> {

@@ -3,6 +3,7 @@
 //! The judge is the service behind: whatever a client is told, nothing of an attacker's may arrive there. After each
 //! attack an honest request of the same worker must get its token.
 
+#[path = "../support/mod.rs"]
 mod support;
 
 use std::{
