@@ -73,7 +73,7 @@ $(OHA): | tools
 	cargo install oha --locked --version $(OHA_VERSION) --root target/oha-$(OHA_VERSION)
 
 cost: build ## write down what a request costs in the module: tests/module/cost.json
-	RECORD_COST=1 cargo test --locked --test cost
+	RECORD_COST=1 cargo test --locked --test module cost
 
 fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 	@rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal

@@ -1,9 +1,6 @@
 //! `trust[].signature` on the core: RFC 9421's own example, signatures made by `httpsig` as the independent
 //! implementation, and every way to fail.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use auth_o_tron_envoy::{
     policy::{Policy, Verdict},
     rejection::Code,
@@ -17,7 +14,8 @@ use httpsig::prelude::{
 };
 use serde_json::{Value, json};
 use sha2::Sha256;
-use support::signature_fields as fields;
+
+use crate::support::signature_fields as fields;
 
 const NOW: i64 = 1_704_063_600;
 const SECRET: &str = "a secret of the gateway, long enough";

@@ -3,29 +3,25 @@
 //! The judge is the service behind: whatever a client is told, nothing of an attacker's may arrive there. After each
 //! attack an honest request of the same worker must get its token.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
     io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
-    process::ExitCode,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use crate::support::{
+    self, Envoy, Lines, Message, PROOF, SIGNING_SECRET, Upstream,
+    tls::{Authority, uri},
+    trials::{Shared, trial},
+    verify,
+};
 use auth_o_tron_envoy::rejection::Code;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::Sha256;
-use support::{
-    Envoy, Lines, Message, PROOF, SIGNING_SECRET, Upstream,
-    tls::{Authority, uri},
-    verify,
-};
 
 use Expected::{Denied, Issued, Passed, Refused};
 
@@ -958,7 +954,7 @@ fn read_status(block: &[u8]) -> u16 {
 
 // === the judge ===
 
-struct World {
+pub struct World {
     envoy: Envoy,
     upstream: Upstream,
     authority: Authority,
@@ -967,6 +963,13 @@ struct World {
 }
 
 impl World {
+    fn start() -> Self {
+        let upstream = Upstream::start();
+        let authority = Authority::new();
+        let envoy = Envoy::start(&bootstrap(upstream.port, &authority));
+        Self { envoy, upstream, authority, sent: Vec::new() }
+    }
+
     fn exchange(&mut self, attack: &Attack) -> Reply {
         self.sent.extend(attack.headers.iter().chain(&attack.trailers).map(|(_, value)| value.clone()));
         let port = self.envoy.port(attack.gateway);
@@ -1128,41 +1131,27 @@ fn check_issued(arrived: &Message, attack: &Attack) {
     assert_eq!(rest, if [FORWARD, STRICT].contains(&attack.gateway) { &forwarded[..] } else { &[] });
 }
 
-thread_local! {
-    /// The trials run on the main thread, one after the other.
-    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
-}
+pub static WORLD: Shared<World> = Shared::new(World::start);
 
-fn trial(name: String, check: impl FnOnce(&mut World) + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        WORLD.with_borrow_mut(|world| {
-            let world = world.as_mut().unwrap();
-            // What a failed trial left behind is not this one's.
-            world.upstream.take_all();
-            check(world);
-        });
-        Ok(())
-    })
-}
-
-fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // In the order of the table, so that the log is read last.
-    arguments.test_threads = Some(1);
-    let mut trials: Vec<_> =
-        table().into_iter().map(|attack| trial(attack.name.clone(), move |world| world.check(&attack))).collect();
+pub fn trials() -> Vec<Trial> {
+    let named = |name: &str, check: Box<dyn FnOnce(&mut World) + Send>| {
+        trial(module_path!(), name, move || {
+            WORLD.with(|world| {
+                // What a failed trial left behind is not this one's.
+                world.upstream.take_all();
+                check(world);
+            });
+        })
+    };
+    let mut trials: Vec<_> = table()
+        .into_iter()
+        .map(|attack| named(&attack.name.clone(), Box::new(move |world| world.check(&attack))))
+        .collect();
     for protocol in [Protocol::Http1, Protocol::Http2] {
         let name = format!("{protocol:?} {SHARED}: two identities and a liar on one connection");
-        trials.push(trial(name, move |world| world.check_mix(protocol)));
+        trials.push(named(&name, Box::new(move |world| world.check_mix(protocol))));
     }
-    trials.push(trial("nothing of a request and no panic in the log".to_owned(), |world| world.check_log()));
-
-    let upstream = Upstream::start();
-    let authority = Authority::new();
-    let envoy = Envoy::start(&bootstrap(upstream.port, &authority));
-    WORLD.set(Some(World { envoy, upstream, authority, sent: Vec::new() }));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    // Stops Envoy.
-    WORLD.take();
-    conclusion.exit_code()
+    // In this order, so that the log is read last.
+    trials.push(named("nothing of a request and no panic in the log", Box::new(|world| world.check_log())));
+    trials
 }

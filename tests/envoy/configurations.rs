@@ -1,18 +1,19 @@
 //! What Envoy says to a configuration: every shipped YAML is accepted, every wrong configuration stops Envoy with one
 //! readable line.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{
     collections::BTreeSet,
     fs,
-    process::{Command, ExitCode, Output},
+    process::{Command, Output},
 };
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use crate::support::{
+    self,
+    configurations::{RESERVED, TYPED_SECRET, accepted, changed, refused, refused_additions},
+    trials,
+};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use support::configurations::{RESERVED, TYPED_SECRET, accepted, changed, refused, refused_additions};
 
 /// The demo's bootstrap with `plugin` as the filter's `configuration`, and some variables for the wrong ones.
 fn bootstrap(plugin: Value) -> Value {
@@ -56,10 +57,7 @@ fn check_refused(plugin: Value, expected: &str) {
 }
 
 fn trial(name: String, check: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        check();
-        Ok::<(), Failed>(())
-    })
+    trials::trial(module_path!(), &name, check)
 }
 
 fn shipped_trials() -> impl Iterator<Item = Trial> {
@@ -176,10 +174,10 @@ fn check_demo() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-fn main() -> ExitCode {
+pub fn trials() -> Vec<Trial> {
     let mut trials: Vec<_> = shipped_trials().chain(refused_trials()).chain(accepted_trials()).collect();
     trials.push(trial("accepted: the unchanged configuration".to_owned(), check_unchanged));
     trials.push(trial("accepted: a secret in the configuration, with a warning".to_owned(), check_warned));
     trials.push(trial("shipped: the demo shows what it says".to_owned(), check_demo));
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    trials
 }

@@ -1,8 +1,5 @@
 //! What changes while Envoy runs: the key, the configuration, and how many identities it has seen.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -16,9 +13,10 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use crate::support::{self, Connection, Envoy, PROOF, Reply, SIGNING_SECRET, trials::plain, verify_with};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use support::{Connection, Envoy, PROOF, Reply, SIGNING_SECRET, verify_with};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 const SECRETS: [&str; 4] = [
@@ -141,7 +139,6 @@ fn wait_until(what: &str, happened: impl Fn() -> bool) {
 
 // === the key ===
 
-#[test]
 fn the_scheduled_key_takes_over_at_its_second() {
     // Long enough for Envoy to start, also on a busy machine.
     let not_before = UNIX_EPOCH + Duration::from_secs(seconds(SystemTime::now()) + 8);
@@ -234,7 +231,6 @@ fn let_pass() {
     thread::sleep(Duration::from_millis(1200));
 }
 
-#[test]
 fn a_new_configuration_under_load() {
     use Place::{Configuration, Environment};
 
@@ -306,8 +302,6 @@ const IDENTITIES: u32 = 200_000;
 const WARM_UP: u32 = 20_000;
 const BATCH: u32 = 50;
 
-#[test]
-#[cfg_attr(not(target_os = "linux"), ignore = "reads /proc")]
 fn two_hundred_thousand_identities_stay_within_the_bound() {
     let envoy = Envoy::start_quiet(&gateway(|configuration| configuration["token"] = json!({"reuse": 300})));
     // Envoy closes a connection on which requests come before the replies to earlier ones have left.
@@ -350,4 +344,12 @@ fn resident_bytes(envoy: &Envoy) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", envoy.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![
+        the_scheduled_key_takes_over_at_its_second,
+        a_new_configuration_under_load,
+        two_hundred_thousand_identities_stay_within_the_bound,
+    ]
 }

@@ -1,8 +1,5 @@
 //! Who may assert an identity, beside who knows a secret: the shipped YAML of each kind of proof, in real Envoy.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{
     process::Command,
     time::{SystemTime, UNIX_EPOCH},
@@ -11,11 +8,14 @@ use std::{
 use auth_o_tron_envoy::rejection::Code;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::{
-    Envoy, Message, Reply, Upstream, check_denied, request,
+
+use crate::support::{
+    self, Envoy, Message, Reply, Upstream, check_denied, request,
     tls::{Authority, Client, dns, uri},
+    trials::plain,
     verify,
 };
 
@@ -99,13 +99,11 @@ fn denied((reply, arrived): (Reply, Option<Message>), code: Code) {
 
 // === peer ===
 
-#[test]
 fn peer_in_a_range_gets_a_token() {
     let world = World::trusting("peer.yaml", &json!([{"peer": {"cidrs": ["192.0.2.0/24", "127.0.0.0/8"]}}]));
     assert_eq!(issued(world.send(ALICE))["sub"], "internal-alice");
 }
 
-#[test]
 fn peer_elsewhere_gets_none_whatever_it_says_of_itself() {
     let fakes: &[(&str, &str)] = &[
         ("x-forwarded-for", "10.9.9.9"),
@@ -126,7 +124,6 @@ fn peer_elsewhere_gets_none_whatever_it_says_of_itself() {
     }
 }
 
-#[test]
 fn peer_without_the_native_filter_is_unknown() {
     let world = World::start("peer.yaml", |bootstrap| {
         set_trust(bootstrap, &json!([{"peer": {"cidrs": ["0.0.0.0/0", "::/0"]}}]));
@@ -154,7 +151,6 @@ fn borrowed(lines: &[(String, String)]) -> Vec<(&str, &str)> {
     lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
-#[test]
 fn signature_of_the_authenticator_is_good_for_its_request_only() {
     let world = World::start("signature.yaml", |_| {});
     let good = signed("GET", "/");
@@ -173,7 +169,6 @@ fn signature_of_the_authenticator_is_good_for_its_request_only() {
 
 // === several entries ===
 
-#[test]
 fn the_first_entry_that_proves_decides_which_realms() {
     let here = json!({"cidrs": ["127.0.0.1/32"]});
     let elsewhere = json!({"cidrs": ["192.0.2.0/24"]});
@@ -220,7 +215,6 @@ const FORGED: &[(&str, &str)] = &[
     ("x-auth-email", "root@example.com"),
 ];
 
-#[test]
 fn a_token_of_the_provider_goes_in_and_one_of_ours_comes_out() {
     let world = World::start("in-chain.yaml", |_| {});
     let bearer = provider_token(&json!({}));
@@ -247,7 +241,6 @@ fn a_token_of_the_provider_goes_in_and_one_of_ours_comes_out() {
     denied(world.send(&[&[("authorization", &*bearer)], FORGED].concat()), Code::IdentityMissing);
 }
 
-#[test]
 fn without_a_valid_token_of_the_provider_nothing_comes_out() {
     let world = World::start("in-chain.yaml", |_| {});
     denied(world.send(&[]), Code::IdentityMissing);
@@ -271,7 +264,6 @@ fn without_a_valid_token_of_the_provider_nothing_comes_out() {
     }
 }
 
-#[test]
 fn a_request_that_may_pass_without_a_token_passes_without_the_headers_of_the_client() {
     // jwt_authn removes the headers that it sets, too: without it, each must still be gone.
     for authenticates in [true, false] {
@@ -290,7 +282,6 @@ fn a_request_that_may_pass_without_a_token_passes_without_the_headers_of_the_cli
 }
 
 /// The evidence alone holds too: even if nothing removed the client's headers, they would be proven by nothing.
-#[test]
 fn evidence_is_there_only_when_a_token_was_verified() {
     let world = World::start("in-chain.yaml", |bootstrap| {
         let manager = manager(bootstrap).as_object_mut().unwrap();
@@ -304,7 +295,6 @@ fn evidence_is_there_only_when_a_token_was_verified() {
 
 const SPIFFE: &str = "spiffe://cluster.local/ns/auth/sa/authenticator";
 
-#[test]
 fn mtls_by_uri_san() {
     let world = World::start("mtls.yaml", |_| {});
     let client = world.authority.client(&[uri(SPIFFE), dns("authenticator.example.com")]);
@@ -326,14 +316,12 @@ fn mtls_by_uri_san() {
     }
 }
 
-#[test]
 fn mtls_sees_the_first_name_of_a_certificate_only() {
     let world = World::start("mtls.yaml", |_| {});
     let client = world.authority.client(&[uri("spiffe://cluster.local/ns/auth/sa/other"), uri(SPIFFE)]);
     denied(world.send_tls(&client, ALICE), Code::IdentityUntrusted);
 }
 
-#[test]
 fn mtls_by_dns_san() {
     let world = World::trusting("mtls.yaml", &json!([{"mtls": {"dns_sans": ["Authenticator.example.com"]}}]));
     let client = world.authority.client(&[dns("authenticator.example.com")]);
@@ -343,7 +331,6 @@ fn mtls_by_dns_san() {
     }
 }
 
-#[test]
 fn mtls_by_fingerprint() {
     let authority = Authority::new();
     let client = authority.client(&[]);
@@ -357,7 +344,6 @@ fn mtls_by_fingerprint() {
     denied(world.send_tls(&other, ALICE), Code::IdentityUntrusted);
 }
 
-#[test]
 fn mtls_needs_a_certificate_of_the_right_authority() {
     let world = World::start("mtls.yaml", |_| {});
     let port = world.envoy.port("gateway");
@@ -370,7 +356,6 @@ fn mtls_needs_a_certificate_of_the_right_authority() {
 }
 
 /// A listener that only asks for a certificate, and a client that shows none.
-#[test]
 fn mtls_without_a_certificate_proves_nothing() {
     let world = World::start("mtls.yaml", |bootstrap| {
         let chain = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0];
@@ -380,4 +365,24 @@ fn mtls_without_a_certificate_proves_nothing() {
     let request = request(&[ALICE, &[("x-forwarded-client-cert", &*fake)]].concat());
     let reply = world.authority.send(world.envoy.port("gateway"), None, &request).expect("a reply");
     denied((reply, world.upstream.take("case")), Code::IdentityUntrusted);
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![
+        peer_in_a_range_gets_a_token,
+        peer_elsewhere_gets_none_whatever_it_says_of_itself,
+        peer_without_the_native_filter_is_unknown,
+        signature_of_the_authenticator_is_good_for_its_request_only,
+        the_first_entry_that_proves_decides_which_realms,
+        a_token_of_the_provider_goes_in_and_one_of_ours_comes_out,
+        without_a_valid_token_of_the_provider_nothing_comes_out,
+        a_request_that_may_pass_without_a_token_passes_without_the_headers_of_the_client,
+        evidence_is_there_only_when_a_token_was_verified,
+        mtls_by_uri_san,
+        mtls_sees_the_first_name_of_a_certificate_only,
+        mtls_by_dns_san,
+        mtls_by_fingerprint,
+        mtls_needs_a_certificate_of_the_right_authority,
+        mtls_without_a_certificate_proves_nothing,
+    ]
 }

@@ -3,31 +3,27 @@
 //! One Envoy of one worker has a gateway for each of the plugin configurations of `tests/support/cases.rs`. Every case is followed by a
 //! proven request on the same worker, which must get its token.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{
-    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
-    fs,
-    process::ExitCode,
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
+use crate::support::{
+    self, Envoy, Lines, Message, Reply, SIGNING_SECRET, Upstream,
+    cases::{Case, Expected, OURS, PARTNER, alice, configurations, lines, proven, set, table, token, with, without},
+    check_denied,
+    trials::{Shared, trial},
+    verify, verify_from,
+};
 use auth_o_tron_envoy::{policy::Outcome, rejection::Code};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use support::{
-    Envoy, Lines, Message, Reply, SIGNING_SECRET, Upstream,
-    cases::{Case, Expected, OURS, PARTNER, alice, configurations, lines, proven, set, table, token, with, without},
-    check_denied, verify, verify_from,
-};
 use tempfile::NamedTempFile;
 
 /// Everything that the cases share.
-struct World {
+pub struct World {
     envoy: Envoy,
     upstream: Upstream,
     access_log: NamedTempFile,
@@ -36,6 +32,22 @@ struct World {
 }
 
 impl World {
+    fn start() -> Self {
+        let upstream = Upstream::start();
+        let access_log = NamedTempFile::new().unwrap();
+        let mut bootstrap = support::gateways(&configurations(), upstream.port);
+        for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
+            let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
+            manager["access_log"] = json!([{"name": "file", "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
+                "path": access_log.path(),
+                "log_format": {"text_format_source": {"inline_string": ACCESS_LOG_LINE}},
+            }}]);
+        }
+        let envoy = Envoy::start(&bootstrap);
+        Self { envoy, upstream, access_log, sent: Vec::new() }
+    }
+
     /// Runs a case; then the worker must still issue.
     fn check(&mut self, case: &Case) {
         let (reply, arrived) = self.exchange(case);
@@ -262,55 +274,24 @@ fn jose_header(token: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').next().unwrap()).unwrap()).unwrap()
 }
 
-thread_local! {
-    /// The trials run on the main thread, one after the other.
-    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
-}
-
-fn trial(name: String, check: impl FnOnce(&mut World) + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        WORLD.with_borrow_mut(|world| check(world.as_mut().unwrap()));
-        Ok(())
-    })
-}
+pub static WORLD: Shared<World> = Shared::new(World::start);
 
 const ACCESS_LOG_LINE: &str =
     "%REQ(X-CASE)%: %FILTER_STATE(wasm.auth_o_tron.result:PLAIN)% %FILTER_STATE(wasm.auth_o_tron.subject:PLAIN)%\n";
 
-fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    // In the order of the table, so that the log is read last.
-    arguments.test_threads = Some(1);
-    let mut trials: Vec<_> =
-        table().into_iter().map(|case| trial(case.name.clone(), move |world| world.check(&case))).collect();
-    for (name, check) in [
-        ("every token has a jti of its own", World::check_jti as fn(&mut World)),
-        ("the same identity gets the same token in the same second", World::check_same_second),
-        ("a token is handed out again for the same identity only", World::check_reuse),
-        ("each outcome is counted once", World::check_counters),
-        ("an access log tells outcome and subject", World::check_telemetry),
-    ] {
-        trials.push(trial(name.to_owned(), check));
-    }
-    trials.push(trial("nothing of a request, no secret and no panic in the log".to_owned(), |world| {
-        world.check_whole_log();
-    }));
-
-    let upstream = Upstream::start();
-    let access_log = NamedTempFile::new().unwrap();
-    let mut bootstrap = support::gateways(&configurations(), upstream.port);
-    for listener in bootstrap["static_resources"]["listeners"].as_array_mut().unwrap() {
-        let manager = &mut listener["filter_chains"][0]["filters"][0]["typed_config"];
-        manager["access_log"] = json!([{"name": "file", "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog",
-            "path": access_log.path(),
-            "log_format": {"text_format_source": {"inline_string": ACCESS_LOG_LINE}},
-        }}]);
-    }
-    let envoy = Envoy::start(&bootstrap);
-    WORLD.set(Some(World { envoy, upstream, access_log, sent: Vec::new() }));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    // Stops Envoy.
-    WORLD.take();
-    conclusion.exit_code()
+pub fn trials() -> Vec<Trial> {
+    let named = |name: &str, check: fn(&mut World)| trial(module_path!(), name, move || WORLD.with(check));
+    let rows = table()
+        .into_iter()
+        .map(|case| trial(module_path!(), &case.name.clone(), move || WORLD.with(|world| world.check(&case))));
+    // In this order, so that the log is read last.
+    rows.chain([
+        named("every token has a jti of its own", World::check_jti),
+        named("the same identity gets the same token in the same second", World::check_same_second),
+        named("a token is handed out again for the same identity only", World::check_reuse),
+        named("each outcome is counted once", World::check_counters),
+        named("an access log tells outcome and subject", World::check_telemetry),
+        named("nothing of a request, no secret and no panic in the log", |world| world.check_whole_log()),
+    ])
+    .collect()
 }

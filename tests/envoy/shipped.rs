@@ -1,11 +1,10 @@
 //! No YAML under `envoy/` is without a test that runs it.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{collections::BTreeMap, fs};
 
-use support::{shipped_yaml, top};
+use libtest_mimic::Trial;
+
+use crate::support::{shipped_yaml, top, trials::plain};
 
 /// The YAML, and the file under `tests/` that runs it.
 const EXECUTED: &[(&str, &str)] = &[
@@ -33,7 +32,6 @@ const EXECUTED: &[(&str, &str)] = &[
 /// Grafana's own: it is in no package registry, so no test can run it.
 const NOT_EXECUTED: &[&str] = &["observability/dashboards.yaml", "observability/datasource.yaml"];
 
-#[test]
 fn every_yaml_is_run_by_a_test_that_names_it() {
     let executed: BTreeMap<_, _> = EXECUTED.iter().copied().collect();
     let shipped = shipped_yaml();
@@ -48,4 +46,8 @@ fn every_yaml_is_run_by_a_test_that_names_it() {
         assert!(source.contains(path), "envoy/{path}: tests/{test} does not name it");
     }
     assert_eq!(shipped.len(), executed.len() + NOT_EXECUTED.len(), "a file of the list is no longer there");
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![every_yaml_is_run_by_a_test_that_names_it,]
 }

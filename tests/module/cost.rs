@@ -3,16 +3,15 @@
 //! `tests/module/cost.json` holds the figures. A change that makes a request dearer by more than 2 % fails here; `make cost`
 //! writes the new figures down, for the commit that explains them.
 
-#[path = "../support/mod.rs"]
-mod support;
-mod vm;
-
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use auth_o_tron_envoy::pairs;
 use serde_json::{Value, json};
-use support::{PROOF, SIGNING_SECRET};
-use vm::{Vm, configuration};
+
+use crate::{
+    support::{self, PROOF, SIGNING_SECRET},
+    vm::{Vm, configuration},
+};
 
 /// Instructions, in the fuel of `wasmi`, and calls to the host.
 type Cost = (u64, u64);

@@ -2,15 +2,12 @@
 //!
 //! Envoy never fails a call that these tests make fail, so a small host of their own runs the module.
 
-#[path = "../support/mod.rs"]
-mod support;
-mod vm;
-
 use std::{collections::BTreeSet, fs, path::Path};
 
 use auth_o_tron_envoy::{pairs, rejection::Code};
 use serde_json::json;
-use vm::{CONTINUE, PAUSE, ROOT, Vm, alice, configuration, module};
+
+use crate::vm::{CONTINUE, PAUSE, ROOT, Vm, alice, configuration, module};
 
 /// The WASI functions of Rust's standard library that every proxy-wasm host has.
 const WASI: &[&str] = &["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
@@ -41,7 +38,7 @@ fn the_module_exports_only_what_it_implements() {
 /// Else it would be another one on each machine, and would tell who built it.
 #[test]
 fn the_module_names_no_directory_that_it_was_built_in() {
-    let module = fs::read(support::module()).unwrap();
+    let module = fs::read(crate::support::module()).unwrap();
     let holds = |text: &str| module.windows(text.len()).any(|bytes| bytes == text.as_bytes());
     assert!(holds("serde_json"), "panic messages name source files");
     for directory in [env!("CARGO_MANIFEST_DIR"), &std::env::var("HOME").unwrap()] {
@@ -255,7 +252,7 @@ fn a_request_keeps_its_configuration_and_a_refused_one_replaces_nothing() {
 #[test]
 fn only_the_filter_names_the_host() {
     let mut named = Vec::new();
-    find_host_calls(&support::top().join("src"), &mut named);
+    find_host_calls(&crate::support::top().join("src"), &mut named);
     named.sort();
     assert_eq!(named, ["filter.rs", "foreign.rs"]);
 }

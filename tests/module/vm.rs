@@ -1,5 +1,3 @@
-#![allow(dead_code, reason = "each test file uses its part")]
-
 //! The built module in a small host of our own, run by `wasmi`: for what Envoy never does, and for exact counts.
 //!
 //! It stands in for no Envoy: what Envoy does is shown by `tests/envoy.rs`.

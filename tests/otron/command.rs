@@ -1,8 +1,5 @@
 //! The command as its user meets it: `tests/explain.rs` compares what it says with real Envoy.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{
     fs,
     io::Write,
@@ -10,13 +7,15 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use jsonwebtoken::Header;
-use serde_json::{Value, json};
-use support::{
-    PROOF, SIGNING_SECRET,
+use crate::support::{
+    self, PROOF, SIGNING_SECRET,
     configurations::{TYPED_SECRET, changed, refused, refused_additions},
     shipped_configuration, shipped_yaml, top,
+    trials::plain,
 };
+use jsonwebtoken::Header;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// An inline secret that is long enough.
@@ -153,7 +152,6 @@ fn manifests() -> Vec<(&'static str, String)> {
     ]
 }
 
-#[test]
 fn a_configuration_is_found_wherever_it_is() {
     for (kind, text) in manifests() {
         let (code, file) = check(&text);
@@ -172,7 +170,6 @@ fn a_configuration_is_found_wherever_it_is() {
     }
 }
 
-#[test]
 fn every_shipped_configuration_is_accepted() {
     let mut files = shipped_yaml();
     files.retain(|file| {
@@ -191,7 +188,6 @@ fn every_shipped_configuration_is_accepted() {
 }
 
 /// What Envoy says to each wrong configuration, the command says, too.
-#[test]
 fn a_wrong_configuration_is_refused_in_the_words_of_the_filter() {
     let environment = [
         ("AUTH_O_TRON_SECRET", SIGNING_SECRET),
@@ -222,7 +218,6 @@ fn a_wrong_configuration_is_refused_in_the_words_of_the_filter() {
     }
 }
 
-#[test]
 fn an_error_is_at_its_place() {
     for (_, text) in manifests() {
         // Where the JSON is in a text with escapes, there is no better place than that text.
@@ -255,7 +250,6 @@ fn an_error_is_at_its_place() {
     check_error(&format!("\u{feff}{PLAIN}").replace("3600", "x"), "x, secret_env", "jwt.exp", "found a string");
 }
 
-#[test]
 fn what_is_no_configuration_is_said_to_be_none() {
     for (text, needle, message) in [
         ("", "", "found nothing"),
@@ -298,7 +292,6 @@ fn what_is_no_configuration_is_said_to_be_none() {
     }
 }
 
-#[test]
 fn a_manifest_is_checked_for_what_only_it_can_say() {
     let refused = "environment variable \"PROXY_SECRET\" is not set for the filter";
     for text in [
@@ -342,7 +335,6 @@ fn a_manifest_is_checked_for_what_only_it_can_say() {
     );
 }
 
-#[test]
 fn a_secret_that_is_not_known_here_is_a_warning_and_that_in_a_file_another() {
     let not_set = |name: &str| format!("{name:?} is not set here");
     let with_none = |args: &[&str], text: &str| {
@@ -380,7 +372,6 @@ fn a_secret_that_is_not_known_here_is_a_warning_and_that_in_a_file_another() {
 }
 
 /// A secret on the very line that is shown, in every way to write one.
-#[test]
 fn no_line_that_is_shown_has_a_secret() {
     let long = INLINE;
     for text in [
@@ -434,7 +425,6 @@ fn no_line_that_is_shown_has_a_secret() {
     assert_eq!(otron(&["explain", "-", "-H", &header], PLAIN).code, 2);
 }
 
-#[test]
 fn exit_codes_are_those_of_the_help() {
     let directory = TempDir::new().unwrap();
     let good = directory.path().join("good.yaml");
@@ -482,7 +472,6 @@ fn exit_codes_are_those_of_the_help() {
 }
 
 /// What only people who ask by hand get to see: `tests/explain.rs` has the rest in JSON.
-#[test]
 fn an_explanation_says_rule_proof_claims_and_headers() {
     let rules = format!("{PLAIN}rules:\n- {{match: {{path: /open}}, action: pass}}\n- {{match: {{path_prefix: /}}}}\n");
     let proof = format!("x-proof: {PROOF}");
@@ -517,7 +506,6 @@ fn an_explanation_says_rule_proof_claims_and_headers() {
     assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
 }
 
-#[test]
 fn properties_and_filter_state_are_evidence() {
     let jwt = "jwt: {iss: a, exp: 1, secret_env: AUTH_O_TRON_SECRET}\n";
     let uri = "connection.uri_san_peer_certificate=spiffe://a/b";
@@ -536,7 +524,6 @@ fn properties_and_filter_state_are_evidence() {
 }
 
 /// A token that is signed with a secret that the filter refuses proves nothing: with an empty one, anybody can sign.
-#[test]
 fn a_token_is_verified_with_no_secret_that_is_too_short() {
     let long = "x".repeat(32);
     for (secret, code) in [("", 2), (TYPED_SECRET, 2), (&long[1..], 2), (&long, 0)] {
@@ -550,7 +537,6 @@ fn a_token_is_verified_with_no_secret_that_is_too_short() {
 }
 
 /// In time to the second, and with what is asked for.
-#[test]
 fn a_token_is_verified_as_a_service_does() {
     let key = jsonwebtoken::EncodingKey::from_secret(SIGNING_SECRET.as_bytes());
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
@@ -576,7 +562,6 @@ fn a_token_is_verified_as_a_service_does() {
 }
 
 /// As for Envoy, a `host` header is the authority.
-#[test]
 fn a_host_header_chooses_the_rule() {
     let rules = format!("{PLAIN}rules: [{{match: {{hosts: [open.example]}}, action: pass}}]\n");
     for (args, code) in [(&["-H", "Host: open.example:80"][..], 0), (&["--host", "open.example"], 0), (&[], 1)] {
@@ -584,10 +569,29 @@ fn a_host_header_chooses_the_rule() {
     }
 }
 
-#[test]
 fn colour_is_for_terminals() {
     let colours = |environment: &[(&str, &str)]| run(&["check", "-"], PLAIN, environment).out.contains('\u{1b}');
     assert!(!colours(&[]));
     assert!(colours(&[("CLICOLOR_FORCE", "1")]));
     assert!(!colours(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![
+        a_configuration_is_found_wherever_it_is,
+        every_shipped_configuration_is_accepted,
+        a_wrong_configuration_is_refused_in_the_words_of_the_filter,
+        an_error_is_at_its_place,
+        what_is_no_configuration_is_said_to_be_none,
+        a_manifest_is_checked_for_what_only_it_can_say,
+        a_secret_that_is_not_known_here_is_a_warning_and_that_in_a_file_another,
+        no_line_that_is_shown_has_a_secret,
+        exit_codes_are_those_of_the_help,
+        an_explanation_says_rule_proof_claims_and_headers,
+        properties_and_filter_state_are_evidence,
+        a_token_is_verified_with_no_secret_that_is_too_short,
+        a_token_is_verified_as_a_service_does,
+        a_host_header_chooses_the_rule,
+        colour_is_for_terminals,
+    ]
 }

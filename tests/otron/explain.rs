@@ -3,29 +3,20 @@
 //! What a case sends is what a client writes on the wire. The command is told what the filter sees of it, so what Envoy
 //! itself makes of a request is done here: see [`seen`].
 
-#[path = "../support/mod.rs"]
-mod support;
+use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt, path::PathBuf, process::Command};
 
-use std::{
-    cell::RefCell,
-    ffi::OsString,
-    fs,
-    os::unix::ffi::OsStringExt,
-    path::PathBuf,
-    process::{Command, ExitCode},
-};
-
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use libtest_mimic::{Arguments, Trial};
-use serde_json::{Value, json};
-use support::{
-    Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream,
+use crate::support::{
+    self, Envoy, Lines, Message, PROOF, Reply, SIGNING_SECRET, Upstream,
     cases::{Case, Expected, alice, configurations, lines, table, without},
+    trials::{Shared, trial},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Everything that the cases share.
-struct World {
+pub struct World {
     envoy: Envoy,
     upstream: Upstream,
     /// Each plugin configuration in a file of its own.
@@ -87,6 +78,16 @@ fn kept(headers: &Lines) -> Vec<(&str, &[u8])> {
 }
 
 impl World {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for (gateway, configuration) in &gateways() {
+            fs::write(directory.path().join(gateway).with_extension("json"), configuration.to_string()).unwrap();
+        }
+        let upstream = Upstream::start();
+        let envoy = Envoy::start_quiet(&support::gateways(&gateways(), upstream.port));
+        Self { envoy, upstream, directory }
+    }
+
     fn configuration(&self, gateway: &str) -> PathBuf {
         self.directory.path().join(gateway).with_extension("json")
     }
@@ -226,17 +227,7 @@ fn claims(value: &str) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
 
-thread_local! {
-    /// The trials run on the main thread, one after the other.
-    static WORLD: RefCell<Option<World>> = const { RefCell::new(None) };
-}
-
-fn trial(name: String, check: impl FnOnce(&World) + Send + 'static) -> Trial {
-    Trial::test(name, move || {
-        WORLD.with_borrow(|world| check(world.as_ref().unwrap()));
-        Ok(())
-    })
-}
+pub static WORLD: Shared<World> = Shared::new(World::start);
 
 /// The plugin configuration that is shipped in a file of its own.
 fn sample() -> Value {
@@ -244,29 +235,24 @@ fn sample() -> Value {
     serde_yaml_ng::from_str(&text).unwrap()
 }
 
-fn main() -> ExitCode {
-    let mut arguments = Arguments::from_args();
-    arguments.test_threads = Some(1);
+fn gateways() -> Vec<(&'static str, Value)> {
     let mut configurations = configurations();
     configurations.push(("sample", sample()));
+    configurations
+}
+
+pub fn trials() -> Vec<Trial> {
     let mut cases = table();
     cases.push(Case::new("sample: proven".to_owned(), "sample", alice(), Expected::Passed));
     let unproven = lines(&[("x-auth-username", "alice")]);
     cases.push(Case::new("sample: unproven".to_owned(), "sample", unproven, Expected::Passed));
-    let mut trials: Vec<_> =
-        cases.into_iter().map(|case| trial(case.name.clone(), move |world| world.compare(&case))).collect();
-    trials.push(trial("what `otron sign` prints is a proof".to_owned(), World::sign));
-    trials.push(trial("what Envoy issues, `otron verify` takes".to_owned(), World::verify));
-
-    let directory = tempfile::tempdir().unwrap();
-    for (gateway, configuration) in &configurations {
-        fs::write(directory.path().join(gateway).with_extension("json"), configuration.to_string()).unwrap();
-    }
-    let upstream = Upstream::start();
-    let envoy = Envoy::start_quiet(&support::gateways(&configurations, upstream.port));
-    WORLD.set(Some(World { envoy, upstream, directory }));
-    let conclusion = libtest_mimic::run(&arguments, trials);
-    // Stops Envoy.
-    WORLD.take();
-    conclusion.exit_code()
+    let named = |name: &str, check: fn(&mut World)| trial(module_path!(), name, move || WORLD.with(check));
+    let rows = cases
+        .into_iter()
+        .map(|case| trial(module_path!(), &case.name.clone(), move || WORLD.with(|world| world.compare(&case))));
+    rows.chain([
+        named("what `otron sign` prints is a proof", |world| world.sign()),
+        named("what Envoy issues, `otron verify` takes", |world| world.verify()),
+    ])
+    .collect()
 }

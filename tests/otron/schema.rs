@@ -1,18 +1,17 @@
 //! The JSON Schema of the plugin configuration: it is current, and an independent validator says what the filter says, as
 //! far as a schema can.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::{fs, process::Command};
 
-use jsonschema::Validator;
-use serde_json::{Value, json};
-use support::{
+use crate::support::{
     cases,
     configurations::{accepted, changed, refused, refused_additions},
     shipped_configuration, shipped_yaml, top,
+    trials::plain,
 };
+use jsonschema::Validator;
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
 
 fn schema() -> Value {
     let text = fs::read_to_string(top().join("envoy/plugin-config.schema.json")).unwrap();
@@ -25,7 +24,6 @@ fn validator() -> Validator {
     jsonschema::validator_for(&schema).unwrap()
 }
 
-#[test]
 fn it_is_what_otron_schema_prints() {
     let printed = Command::new(env!("CARGO_BIN_EXE_otron")).arg("schema").output().unwrap().stdout;
     let committed = fs::read(top().join("envoy/plugin-config.schema.json")).unwrap();
@@ -47,7 +45,6 @@ fn plugin_configurations(document: &Value, found: &mut Vec<Value>) {
     }
 }
 
-#[test]
 fn every_shipped_configuration_is_valid() {
     let mut found = Vec::new();
     for file in shipped_yaml() {
@@ -96,7 +93,6 @@ fn is_structural(message: &str) -> bool {
     !is_realm_of_preset && (is_out_of_range || STRUCTURAL.iter().any(|start| problem.starts_with(start)))
 }
 
-#[test]
 fn it_refuses_what_is_wrong_in_structure() {
     let validator = validator();
     let mut checked = 0;
@@ -109,8 +105,16 @@ fn it_refuses_what_is_wrong_in_structure() {
     assert!(checked > 100, "{checked}");
 }
 
-#[test]
 fn the_control_is_valid() {
     assert!(validator().is_valid(&shipped_configuration()));
     assert!(!validator().is_valid(&json!({})));
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![
+        it_is_what_otron_schema_prints,
+        every_shipped_configuration_is_valid,
+        it_refuses_what_is_wrong_in_structure,
+        the_control_is_valid,
+    ]
 }

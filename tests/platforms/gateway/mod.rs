@@ -1,20 +1,14 @@
 //! The manifests under `envoy/gateway` in real Envoy, as Envoy Gateway gives them to a proxy. `tests/manifests` checks
 //! their fields.
 
-#[path = "../manifest.rs"]
-#[allow(dead_code, reason = "the rest is Istio's")]
-mod manifest;
-#[path = "../../support/mod.rs"]
-mod support;
-
+use crate::manifest::{host_variables, of_kind, secret_variables, wasm_filter};
+use crate::support::{self, Envoy, PROOF, Upstream, check_denied, trials::plain, verify};
 use auth_o_tron_envoy::rejection::Code;
-use manifest::{host_variables, of_kind, secret_variables, wasm_filter};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use support::{Envoy, PROOF, Upstream, check_denied, verify};
 
 const FILE: &str = "gateway/gateway.yaml";
 
-#[test]
 fn who_has_the_proof_gets_a_token() {
     let upstream = Upstream::start();
     let mut bootstrap = support::gateways(&[("gateway", json!({}))], upstream.port);
@@ -39,7 +33,6 @@ fn who_has_the_proof_gets_a_token() {
 }
 
 /// The policy is about the gateway, whose proxies have the secrets that the policy gives to the filter.
-#[test]
 fn the_resources_refer_to_one_another() {
     let [policy, proxy, gateway] = ["EnvoyExtensionPolicy", "EnvoyProxy", "Gateway"].map(|kind| of_kind(FILE, kind));
     let name = |manifest: &Value| manifest["metadata"]["name"].clone();
@@ -56,4 +49,8 @@ fn the_resources_refer_to_one_another() {
     let container = &proxy["spec"]["provider"]["kubernetes"]["envoyDeployment"]["container"];
     assert_eq!(host_variables(&policy["spec"]["wasm"][0]), secret_variables(container));
     assert_eq!(policy["spec"]["wasm"][0]["failOpen"], false);
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![who_has_the_proof_gets_a_token, the_resources_refer_to_one_another,]
 }

@@ -1,22 +1,19 @@
 //! The manifests under `envoy/istio` in real Envoy, as istiod gives them to a proxy. `tests/manifests` checks their
 //! fields.
 
-#[path = "../manifest.rs"]
-mod manifest;
-#[path = "../../support/mod.rs"]
-mod support;
-
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use auth_o_tron_envoy::rejection::Code;
-use jsonwebtoken::{Algorithm, EncodingKey, Header};
-use manifest::{documents, host_variables, jwt_authn_and_rbac, of_kind, secret_variables, wasm_filter};
-use serde_json::{Value, json};
-use support::{
-    Envoy, Message, Reply, SIGNING_SECRET, Upstream, check_denied, request,
+use crate::manifest::{documents, host_variables, jwt_authn_and_rbac, of_kind, secret_variables, wasm_filter};
+use crate::support::{
+    self, Envoy, Message, Reply, SIGNING_SECRET, Upstream, check_denied, request,
     tls::{Authority, Client, uri},
+    trials::plain,
     verify,
 };
+use auth_o_tron_envoy::rejection::Code;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use libtest_mimic::Trial;
+use serde_json::{Value, json};
 
 const PLUGINS: [(&str, &str); 2] =
     [("istio/wasm-plugin.yaml", "WasmPlugin"), ("istio/traffic-extension.yaml", "TrafficExtension")];
@@ -81,7 +78,6 @@ fn service_filters() -> [Value; 2] {
     jwt_authn_and_rbac(&of_kind(file, "RequestAuthentication"), &of_kind(file, "AuthorizationPolicy"))
 }
 
-#[test]
 fn the_authenticator_gets_a_token_for_its_users_and_nobody_else_does() {
     for (file, kind) in PLUGINS {
         let filter = wasm_filter(&of_kind(file, kind));
@@ -105,7 +101,6 @@ fn the_authenticator_gets_a_token_for_its_users_and_nobody_else_does() {
     }
 }
 
-#[test]
 fn the_secret_of_the_proxy_is_the_secret_of_the_filter() {
     let patch = &documents("istio/secret-env.yaml")[0];
     let given = secret_variables(&patch["spec"]["template"]["spec"]["containers"][0]);
@@ -116,7 +111,6 @@ fn the_secret_of_the_proxy_is_the_secret_of_the_filter() {
 }
 
 /// What the manifests say of `phase`: with AUTHN, Istio's own filters in the same gateway see the token.
-#[test]
 fn phase_authn_is_before_the_filters_of_istio() {
     for (file, kind) in PLUGINS {
         let manifest = of_kind(file, kind);
@@ -128,7 +122,6 @@ fn phase_authn_is_before_the_filters_of_istio() {
     }
 }
 
-#[test]
 fn the_service_accepts_tokens_of_the_filter_only() {
     let mesh = Mesh::start(&[]);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
@@ -153,4 +146,13 @@ fn the_service_accepts_tokens_of_the_filter_only() {
         assert_eq!(status, expected, "{authorization:?}");
         assert!(arrived.is_none(), "{authorization:?}: {arrived:?}");
     }
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![
+        the_authenticator_gets_a_token_for_its_users_and_nobody_else_does,
+        the_secret_of_the_proxy_is_the_secret_of_the_filter,
+        phase_authn_is_before_the_filters_of_istio,
+        the_service_accepts_tokens_of_the_filter_only,
+    ]
 }

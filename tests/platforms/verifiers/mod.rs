@@ -1,8 +1,5 @@
 //! The services' side under `envoy/verify`: each takes a token that the core has issued, and refuses every bad one.
 
-#[path = "../../support/mod.rs"]
-mod support;
-
 use std::{
     env,
     io::Write,
@@ -17,8 +14,10 @@ use auth_o_tron_envoy::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use support::{Envoy, SIGNING_SECRET, Upstream};
+
+use crate::support::{self, Envoy, SIGNING_SECRET, Upstream, trials::plain};
 
 /// The pinned wheel of `PyJWT`: name, version, SHA-256.
 const PYJWT: [&str; 3] = ["pyjwt", "2.15.1", "42d59d631f7768a1028a64c7ff581a9bf7519804daf91fc5b6c56e30eec5e193"];
@@ -108,7 +107,6 @@ fn run(command: &mut Command, secret: &str, authorization: &str) -> Result<Strin
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-#[test]
 fn python() {
     let fetch = Command::new("python3").arg(support::top().join("tests/support/fetch_wheel.py")).args(PYJWT).output();
     let fetch = fetch.expect("python3 runs fetch_wheel.py");
@@ -121,7 +119,6 @@ fn python() {
     });
 }
 
-#[test]
 fn rust() {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked", "--example", "verify", "--message-format", "json"]);
@@ -159,7 +156,6 @@ fn jwks() -> &'static str {
     })
 }
 
-#[test]
 fn envoy() {
     let upstream = Upstream::start();
     let yaml = std::fs::read_to_string(support::top().join(JWT_AUTHN)).unwrap();
@@ -187,7 +183,6 @@ fn envoy() {
 }
 
 /// As it is shipped: with the key in the environment Envoy takes the file, without it does not.
-#[test]
 fn envoy_reads_the_key_from_its_environment() {
     let validate = |jwks: Option<&str>| {
         let mut envoy = Command::new(support::envoy_bin());
@@ -198,4 +193,8 @@ fn envoy_reads_the_key_from_its_environment() {
     validate(Some(jwks())).unwrap();
     let error = validate(None).unwrap_err();
     assert!(error.contains("AUTH_O_TRON_JWKS"), "{error}");
+}
+
+pub fn trials() -> Vec<Trial> {
+    plain![python, rust, envoy, envoy_reads_the_key_from_its_environment,]
 }

@@ -1,0 +1,9 @@
+//! The core natively, without Envoy.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod claims;
+mod fuzz_corpus;
+mod reuse;
+mod signature;
