@@ -47,11 +47,10 @@ manifests: toolchain ## the fields of the manifests for Istio and Envoy Gateway,
 	cargo test --locked --manifest-path tests/platforms/manifests/Cargo.toml --target-dir target/manifests
 
 dashboard: build ## every query of the dashboard, in a real Prometheus
-	@$(FIND_ENVOY) && PROMETHEUS_BIN="$$(python3 tests/support/find_debian.py prometheus)" \
-		&& python3 tests/platforms/dashboard/dashboard.py "$$ENVOY_BIN" "$$PROMETHEUS_BIN"
+	@$(FIND_ENVOY) && cargo test --locked --test platforms -- --ignored prometheus
 
 compose-test: build ## envoy/docker-compose.yaml and the OCI image in a Docker of its own; root on Debian
-	@$(FIND_ENVOY) && python3 tests/platforms/docker/compose.py "$$ENVOY_BIN"
+	@$(FIND_ENVOY) && cargo test --locked --test platforms -- --ignored docker
 
 # The fetchers of Istio and Envoy Gateway ask for linux/amd64, wherever they run. Without attestations there is nothing
 # to ask: the image is one manifest.

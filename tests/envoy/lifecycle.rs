@@ -10,11 +10,13 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::support::{self, Connection, Envoy, PROOF, Reply, SIGNING_SECRET, trials::plain, verify_with};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use crate::support::{
+    Connection, Envoy, PROOF, Reply, SIGNING_SECRET, claims, demo_configuration, gateways, manager, on_free_ports,
+    shipped, trials::plain, verify_with, wait_until,
+};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -30,15 +32,11 @@ const REUSED: &str = "wasmcustom.auth_o_tron.reused";
 
 /// The demo with one gateway, which answers with the token instead of passing it on.
 fn gateway(change: impl FnOnce(&mut Value)) -> Value {
-    let mut configuration = support::shipped_configuration();
+    let mut configuration = demo_configuration();
     change(&mut configuration);
-    let mut bootstrap = support::gateways(&[("gateway", configuration)], 1);
+    let mut bootstrap = gateways(&[("gateway", configuration)], 1);
     echo(&mut bootstrap);
     bootstrap
-}
-
-fn manager(bootstrap: &mut Value) -> &mut Value {
-    &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
 }
 
 fn echo(bootstrap: &mut Value) {
@@ -128,26 +126,20 @@ fn seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).unwrap().as_secs()
 }
 
-/// Waits for something that is about to happen.
-fn wait_until(what: &str, happened: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !happened() {
-        assert!(Instant::now() < deadline, "{what}: not within 20 s");
-        thread::sleep(Duration::from_millis(10));
-    }
-}
-
 // === the key ===
 
 fn the_scheduled_key_takes_over_at_its_second() {
     // Long enough for Envoy to start, also on a busy machine.
     let not_before = UNIX_EPOCH + Duration::from_secs(seconds(SystemTime::now()) + 8);
     let time = OffsetDateTime::from(not_before).format(&Rfc3339).unwrap();
-    let envoy = Envoy::start_quiet(&gateway(|configuration| {
-        configuration["token"] = json!({"reuse": 30});
-        configuration["jwt"]["kid"] = json!("first");
-        configuration["jwt"]["rotation"] = json!([{"kid": "second", "secret": SECRETS[0], "not_before": time}]);
-    }));
+    let envoy = Envoy::start(
+        "warning",
+        &gateway(|configuration| {
+            configuration["token"] = json!({"reuse": 30});
+            configuration["jwt"]["kid"] = json!("first");
+            configuration["jwt"]["rotation"] = json!([{"kid": "second", "secret": SECRETS[0], "not_before": time}]);
+        }),
+    );
     let traffic = Traffic::start(envoy.port("gateway"));
     let after = not_before + Duration::from_secs(3);
     thread::sleep(after.duration_since(SystemTime::now()).expect("it is not over yet"));
@@ -190,8 +182,7 @@ enum Place {
 
 /// The resource file of the shipped `envoy/ecds.yaml`, as data.
 fn resource(place: Place, secret: &str) -> Value {
-    let yaml = fs::read_to_string(support::top().join("envoy/ecds/auth_o_tron.yaml")).unwrap();
-    let mut resource: Value = serde_yaml_ng::from_str(&yaml).unwrap();
+    let mut resource = shipped("ecds/auth_o_tron.yaml");
     let plugin = &mut resource["resources"][0]["typed_config"]["config"];
     let text = plugin["configuration"]["value"].as_str().unwrap();
     let mut configuration: Value = serde_json::from_str(text).unwrap();
@@ -237,13 +228,12 @@ fn a_new_configuration_under_load() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("filter.json");
     replace(&file, &resource(Environment, SIGNING_SECRET));
-    let mut bootstrap = serde_yaml_ng::from_str(&fs::read_to_string(support::top().join("envoy/ecds.yaml")).unwrap());
-    let bootstrap = bootstrap.as_mut().unwrap();
-    support::on_free_ports(bootstrap, 1);
-    echo(bootstrap);
-    let source = &mut manager(bootstrap)["http_filters"][0]["config_discovery"]["config_source"];
+    let mut bootstrap = shipped("ecds.yaml");
+    on_free_ports(&mut bootstrap, 1);
+    echo(&mut bootstrap);
+    let source = &mut manager(&mut bootstrap)["http_filters"][0]["config_discovery"]["config_source"];
     source["path_config_source"]["path"] = json!(file);
-    let envoy = Envoy::start_quiet(bootstrap);
+    let envoy = Envoy::start("warning", &bootstrap);
 
     let update = |counter, resource: &Value| {
         let before = envoy.stat(counter).unwrap();
@@ -303,7 +293,7 @@ const WARM_UP: u32 = 20_000;
 const BATCH: u32 = 50;
 
 fn two_hundred_thousand_identities_stay_within_the_bound() {
-    let envoy = Envoy::start_quiet(&gateway(|configuration| configuration["token"] = json!({"reuse": 300})));
+    let envoy = Envoy::start("warning", &gateway(|configuration| configuration["token"] = json!({"reuse": 300})));
     // Envoy closes a connection on which requests come before the replies to earlier ones have left.
     let mut connections: Vec<_> = (0..BATCH).map(|_| Connection::open(envoy.port("gateway"))).collect();
     let mut send = |identities: Range<u32>| {
@@ -334,9 +324,7 @@ fn two_hundred_thousand_identities_stay_within_the_bound() {
 /// The token in a reply, which must be this user's.
 fn token_of(user: &str, reply: Reply) -> String {
     let token = token(reply);
-    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-    let subject = format!(r#""sub":"internal-{user}""#);
-    assert!(str::from_utf8(&payload).unwrap().contains(&subject), "{subject}: {token}");
+    assert_eq!(claims(&token)["sub"], format!("internal-{user}"));
     token
 }
 

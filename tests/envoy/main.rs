@@ -14,6 +14,11 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 
+use self::support::{judge::Judge, trials::Shared};
+
+/// What requests and attacks share.
+static JUDGE: Shared<Judge> = Shared::new(Judge::start);
+
 fn main() -> ExitCode {
     let trials = [
         lifecycle::trials(),
@@ -24,7 +29,6 @@ fn main() -> ExitCode {
         configurations::trials(),
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
-    requests::WORLD.end();
-    attacks::WORLD.end();
+    JUDGE.end();
     conclusion.exit_code()
 }

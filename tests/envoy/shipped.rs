@@ -1,53 +1,74 @@
-//! No YAML under `envoy/` is without a test that runs it.
+//! The shipped YAML in real Envoy: as it is, and with requests. What surrounds the filter is in `tests/platforms`.
 
-use std::{collections::BTreeMap, fs};
+use std::fs;
 
 use libtest_mimic::Trial;
+use serde_json::json;
 
-use crate::support::{shipped_yaml, top, trials::plain};
+use crate::{
+    proofs,
+    support::{
+        PROOF,
+        envoy::{envoy_bin, validate},
+        python, run,
+        scene::Scene,
+        shipped::{self, Run, manager, shipped_text},
+        tls::Authority,
+        top,
+        trials::plain,
+    },
+};
 
-/// The YAML, and the file under `tests/` that runs it.
-const EXECUTED: &[(&str, &str)] = &[
-    // By `make compose-test`.
-    ("docker-compose.yaml", "platforms/docker/compose.py"),
-    ("ecds.yaml", "envoy/lifecycle.rs"),
-    ("ecds/auth_o_tron.yaml", "envoy/lifecycle.rs"),
-    // Nearly all tests start from it; `make demo` is one of configurations.rs.
-    ("envoy.yaml", "support/mod.rs"),
-    ("gateway/gateway.yaml", "platforms/gateway/mod.rs"),
-    ("in-chain.yaml", "envoy/proofs.rs"),
-    ("istio/gateway.yaml", "platforms/istio/mod.rs"),
-    ("istio/request-authentication.yaml", "platforms/istio/mod.rs"),
-    ("istio/secret-env.yaml", "platforms/istio/mod.rs"),
-    ("istio/traffic-extension.yaml", "platforms/istio/mod.rs"),
-    ("istio/wasm-plugin.yaml", "platforms/istio/mod.rs"),
-    ("mtls.yaml", "envoy/proofs.rs"),
-    ("observability/prometheus.yaml", "platforms/dashboard/dashboard.py"),
-    ("peer.yaml", "envoy/proofs.rs"),
-    ("plugin-config/auth_o_tron.yaml", "otron/explain.rs"),
-    ("signature.yaml", "envoy/proofs.rs"),
-    ("verify/jwt_authn.yaml", "platforms/verifiers/mod.rs"),
+const RUNS: &[Run] = &[
+    ("ecds.yaml", |file| check_secret(file, &Scene::shipped(file, |_, _| {}))),
+    ("ecds/auth_o_tron.yaml", check_discovered),
+    ("envoy.yaml", |file| check_secret(file, &Scene::shipped(file, |_, _| {}))),
+    ("in-chain.yaml", |file| {
+        check_valid(file);
+        proofs::a_token_of_the_provider_goes_in_and_one_of_ours_comes_out(file);
+    }),
+    ("mtls.yaml", |file| {
+        check_valid(file);
+        proofs::mtls_by_uri_san(file);
+    }),
+    ("peer.yaml", |file| {
+        check_valid(file);
+        proofs::peer_in_a_range_gets_a_token(file);
+    }),
+    ("signature.yaml", |file| {
+        check_valid(file);
+        proofs::signature_of_the_authenticator_is_good_for_its_request_only(file);
+    }),
 ];
 
-/// Grafana's own: it is in no package registry, so no test can run it.
-const NOT_EXECUTED: &[&str] = &["observability/dashboards.yaml", "observability/datasource.yaml"];
-
-fn every_yaml_is_run_by_a_test_that_names_it() {
-    let executed: BTreeMap<_, _> = EXECUTED.iter().copied().collect();
-    let shipped = shipped_yaml();
-    for path in &shipped {
-        let path = path.strip_prefix(top().join("envoy")).unwrap().to_str().unwrap();
-        if NOT_EXECUTED.contains(&path) {
-            continue;
-        }
-        let test =
-            executed.get(path).unwrap_or_else(|| panic!("envoy/{path}: found no test that runs it, see {}", file!()));
-        let source = fs::read_to_string(top().join("tests").join(test)).unwrap();
-        assert!(source.contains(path), "envoy/{path}: tests/{test} does not name it");
-    }
-    assert_eq!(shipped.len(), executed.len() + NOT_EXECUTED.len(), "a file of the list is no longer there");
+pub fn trials() -> Vec<Trial> {
+    [shipped::runs("envoy", RUNS), plain![the_demo_shows_what_it_says]].into_iter().flatten().collect()
 }
 
-pub fn trials() -> Vec<Trial> {
-    plain![every_yaml_is_run_by_a_test_that_names_it,]
+/// Envoy takes the text as it is, but for the directory of the certificates.
+fn check_valid(file: &str) {
+    let (authority, directory) = (Authority::new(), tempfile::tempdir().unwrap());
+    let config = directory.path().join("envoy.yaml");
+    fs::write(&config, authority.placed(&shipped_text(file))).unwrap();
+    let output = validate(&config);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+fn check_secret(file: &str, scene: &Scene) {
+    check_valid(file);
+    scene.check_secret(PROOF);
+}
+
+fn check_discovered(file: &str) {
+    let by = "ecds.yaml";
+    let scene = Scene::shipped(by, |bootstrap, _| {
+        let source = &mut manager(bootstrap)["http_filters"][0]["config_discovery"]["config_source"];
+        source["path_config_source"]["path"] = json!(top().join("envoy").join(file));
+    });
+    check_secret(by, &scene);
+}
+
+/// What `make demo` runs. It ends with 0 only where every answer is the expected one.
+fn the_demo_shows_what_it_says() {
+    run(python("envoy/demo.py").arg(envoy_bin()));
 }

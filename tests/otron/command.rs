@@ -4,13 +4,13 @@ use std::{
     fs,
     io::Write,
     process::{Command, Stdio},
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use crate::support::{
-    self, PROOF, SIGNING_SECRET,
+    PROOF, SIGNING_SECRET,
+    cases::now,
     configurations::{TYPED_SECRET, changed, refused, refused_additions},
-    shipped_configuration, shipped_yaml, top,
+    demo_configuration, manager, plugin, shipped_text, shipped_yaml, top,
     trials::plain,
 };
 use jsonwebtoken::Header;
@@ -95,7 +95,7 @@ trust:
 ";
 
 fn envoy() -> String {
-    fs::read_to_string(top().join("envoy/envoy.yaml")).unwrap()
+    shipped_text("envoy.yaml")
 }
 
 /// The demo with its variables from the host.
@@ -142,8 +142,8 @@ fn indented(text: &str, by: usize) -> String {
 fn manifests() -> Vec<(&'static str, String)> {
     vec![
         ("plugin configuration", PLAIN.to_owned()),
-        ("plugin configuration", shipped_configuration().to_string()),
-        ("plugin configuration", serde_json::to_string_pretty(&shipped_configuration()).unwrap().replace("  ", "\t")),
+        ("plugin configuration", demo_configuration().to_string()),
+        ("plugin configuration", serde_json::to_string_pretty(&demo_configuration()).unwrap().replace("  ", "\t")),
         ("Envoy Wasm filter", envoy_in_production()),
         ("Envoy Wasm filter", serde_yaml_ng::from_str::<Value>(&envoy_in_production()).unwrap().to_string()),
         ("Istio WasmPlugin", istio("WasmPlugin")),
@@ -173,11 +173,12 @@ fn a_configuration_is_found_wherever_it_is() {
 fn every_shipped_configuration_is_accepted() {
     let mut files = shipped_yaml();
     files.retain(|file| {
-        let text = fs::read_to_string(file).unwrap();
+        let text = shipped_text(file);
         text.contains("secret_env: ") || text.contains("\"secret_env\"")
     });
     assert!(files.len() >= 7, "{files:?}");
     let mut args = vec!["check", "--json"];
+    let files: Vec<_> = files.iter().map(|file| top().join("envoy").join(file)).collect();
     args.extend(files.iter().map(|file| file.to_str().unwrap()));
     let said = otron(&args, "");
     assert_eq!(said.code, 0, "{}", said.out);
@@ -198,9 +199,7 @@ fn a_wrong_configuration_is_refused_in_the_words_of_the_filter() {
     ];
     for (pointer, value, expected) in refused().into_iter().chain(refused_additions()) {
         let mut manifest: Value = serde_yaml_ng::from_str(&envoy_in_production()).unwrap();
-        let manager =
-            &mut manifest["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-        let plugin = support::plugin(manager);
+        let plugin = plugin(manager(&mut manifest));
         plugin["configuration"]["value"] = json!(changed(pointer, &value).to_string());
         let keys = json!(environment.map(|(name, _)| name));
         plugin["vm_config"]["environment_variables"]["host_env_keys"] = keys;
@@ -539,7 +538,7 @@ fn a_token_is_verified_with_no_secret_that_is_too_short() {
 /// In time to the second, and with what is asked for.
 fn a_token_is_verified_as_a_service_does() {
     let key = jsonwebtoken::EncodingKey::from_secret(SIGNING_SECRET.as_bytes());
-    let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap();
+    let now = i64::try_from(now()).unwrap();
     let later = now + 600;
     let aud = &["--aud", "a"][..];
     for (claims, more, reason) in [

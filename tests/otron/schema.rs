@@ -4,9 +4,9 @@
 use std::{fs, process::Command};
 
 use crate::support::{
-    cases,
+    cases::gateways,
     configurations::{accepted, changed, refused, refused_additions},
-    shipped_configuration, shipped_yaml, top,
+    demo_configuration, shipped_documents, shipped_text, shipped_yaml, top,
     trials::plain,
 };
 use jsonschema::Validator;
@@ -14,8 +14,7 @@ use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
 fn schema() -> Value {
-    let text = fs::read_to_string(top().join("envoy/plugin-config.schema.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
+    serde_json::from_str(&shipped_text("plugin-config.schema.json")).unwrap()
 }
 
 fn validator() -> Validator {
@@ -48,13 +47,12 @@ fn plugin_configurations(document: &Value, found: &mut Vec<Value>) {
 fn every_shipped_configuration_is_valid() {
     let mut found = Vec::new();
     for file in shipped_yaml() {
-        let text = fs::read_to_string(&file).unwrap();
-        for document in serde_yaml_ng::Deserializer::from_str(&text) {
-            plugin_configurations(&serde::Deserialize::deserialize(document).unwrap(), &mut found);
+        for document in shipped_documents(&file) {
+            plugin_configurations(&document, &mut found);
         }
     }
     assert!(found.len() >= 7, "{}", found.len());
-    let tables = cases::configurations().into_iter().map(|(_, configuration)| configuration);
+    let tables = gateways::configurations().into_iter().map(|(_, configuration)| configuration);
     let changes = accepted().into_iter().map(|(pointer, value)| changed(pointer, &value));
     for configuration in found.into_iter().chain(tables).chain(changes) {
         let errors: Vec<_> = validator().iter_errors(&configuration).map(|error| error.to_string()).collect();
@@ -106,7 +104,7 @@ fn it_refuses_what_is_wrong_in_structure() {
 }
 
 fn the_control_is_valid() {
-    assert!(validator().is_valid(&shipped_configuration()));
+    assert!(validator().is_valid(&demo_configuration()));
     assert!(!validator().is_valid(&json!({})));
 }
 

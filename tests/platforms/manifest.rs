@@ -4,22 +4,15 @@
 //! `pilot/pkg/security/authz`. Envoy Gateway: `internal/xds/translator/wasm.go`. Both fetch the module themselves, and
 //! hand it to Envoy as a file or by HTTP: here it is the built one.
 
-use std::{collections::BTreeSet, fs};
+use std::collections::BTreeSet;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::support;
+use crate::support::{module, shipped::shipped_documents};
 
-/// The documents of a YAML file under `envoy/`.
-pub fn documents(file: &str) -> Vec<Value> {
-    let yaml = fs::read_to_string(support::top().join("envoy").join(file)).unwrap();
-    serde_yaml_ng::Deserializer::from_str(&yaml).map(|document| Value::deserialize(document).unwrap()).collect()
-}
-
-/// The document of a kind.
+/// The document of a kind, in a YAML file under `envoy/`.
 pub fn of_kind(file: &str, kind: &str) -> Value {
-    documents(file).into_iter().find(|document| document["kind"] == kind).expect(kind)
+    shipped_documents(file).into_iter().find(|document| document["kind"] == kind).expect(kind)
 }
 
 /// The Wasm filter of a `WasmPlugin`, a `TrafficExtension` or an `EnvoyExtensionPolicy`.
@@ -64,7 +57,7 @@ fn filter(name: &str, root_id: &Value, configuration: &Value, host_variables: &B
             "root_id": root_id,
             "vm_config": {
                 "runtime": "envoy.wasm.runtime.v8",
-                "code": {"local": {"filename": support::module()}},
+                "code": {"local": {"filename": module()}},
                 "environment_variables": {"host_env_keys": host_variables},
             },
             "configuration": {

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    io::{Read, Seek, SeekFrom},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::{LazyLock, OnceLock, mpsc},
@@ -12,17 +13,14 @@ use std::{
 
 use serde_json::Value;
 
-use super::{PROOF, SIGNING_SECRET, TIMEOUT, http::get, module, top};
+use super::{PROOF, SIGNING_SECRET, TIMEOUT, http::get, module, python, run, top};
 
 /// The Envoy to test with. There is no skipping: without one the tests fail.
 pub fn envoy_bin() -> &'static Path {
     static ENVOY: OnceLock<PathBuf> = OnceLock::new();
     ENVOY.get_or_init(|| {
         module();
-        let output = Command::new("python3").arg(top().join("tests/support/find_envoy.py")).output();
-        let output = output.expect("python3 runs find_envoy.py");
-        assert!(output.status.success(), "no Envoy: {}", String::from_utf8_lossy(&output.stderr));
-        PathBuf::from(String::from_utf8(output.stdout).unwrap().trim())
+        PathBuf::from(run(&mut python("tests/support/find_envoy.py")).trim())
     })
 }
 
@@ -49,20 +47,12 @@ pub struct Envoy {
     child: Child,
     directory: tempfile::TempDir,
     ports: BTreeMap<String, u16>,
+    log_read: u64,
 }
 
 impl Envoy {
-    /// Starts Envoy and waits until all listeners are bound.
-    pub fn start(bootstrap: &Value) -> Self {
-        Self::start_logging("debug", bootstrap)
-    }
-
-    /// As [`Envoy::start`], for more requests than a log at debug level is good for.
-    pub fn start_quiet(bootstrap: &Value) -> Self {
-        Self::start_logging("warning", bootstrap)
-    }
-
-    fn start_logging(level: &str, bootstrap: &Value) -> Self {
+    /// Starts Envoy, which logs at this level, and waits until all listeners are bound.
+    pub fn start(level: &str, bootstrap: &Value) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("envoy.json");
         let admin_file = directory.path().join("admin");
@@ -81,7 +71,7 @@ impl Envoy {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        let mut envoy = Self { child: spawn(command), directory, ports: BTreeMap::new() };
+        let mut envoy = Self { child: spawn(command), directory, ports: BTreeMap::new(), log_read: 0 };
         envoy.wait_until_ready(&admin_file);
         envoy
     }
@@ -118,12 +108,28 @@ impl Envoy {
         self.child.id()
     }
 
+    /// What the admin interface says at this path.
+    pub fn admin(&self, path: &str) -> String {
+        let reply = get(self.port("admin"), path).expect("the admin interface answers");
+        String::from_utf8(reply.message.body).unwrap()
+    }
+
     /// The value of a counter or gauge. `None` before Envoy has it.
     pub fn stat(&self, name: &str) -> Option<u64> {
-        let reply = get(self.port("admin"), "/stats").expect("the admin interface answers");
-        let text = String::from_utf8(reply.message.body).unwrap();
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        let stats = self.admin("/stats");
+        let value = stats.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
         value.map(|value| value.parse().unwrap())
+    }
+
+    /// The whole lines that were logged since this was asked last.
+    pub fn new_log(&mut self) -> String {
+        let mut log = File::open(self.directory.path().join("log")).unwrap();
+        log.seek(SeekFrom::Start(self.log_read)).unwrap();
+        let mut bytes = Vec::new();
+        log.read_to_end(&mut bytes).unwrap();
+        bytes.truncate(bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |last| last + 1));
+        self.log_read += bytes.len() as u64;
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Everything logged so far.

@@ -1,15 +1,16 @@
 //! A client that sends raw bytes over HTTP/1.1, and messages as they stood on the wire.
 
 use std::{
-    io::{BufRead, BufReader, Read, Write},
+    io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     net::TcpStream,
+    ops::Deref,
 };
 
 use auth_o_tron_envoy::rejection::Code;
 
 use super::TIMEOUT;
 
-/// Header lines, in order, with lower-case names.
+/// Header lines, in order, with lower-case names where they were read.
 pub type Lines = Vec<(String, Vec<u8>)>;
 
 /// An HTTP/1.1 message as it stood on the wire.
@@ -35,15 +36,24 @@ impl Message {
         }
     }
 
-    /// Reads one message. `None` when the connection closes before it.
+    /// Reads one message. `None` when the connection closes before it ends.
     pub fn read(stream: &mut impl BufRead) -> Option<Self> {
+        let mut message = Self::read_head(stream)?;
+        message.read_body(stream)?;
+        Some(message)
+    }
+
+    fn read_head(stream: &mut impl BufRead) -> Option<Self> {
         let start = read_line(stream)?;
-        let mut message = Self {
+        Some(Self {
             start: String::from_utf8_lossy(&start).into_owned(),
             headers: read_lines(stream)?,
             ..Self::default()
-        };
-        if message.values("transfer-encoding") == [b"chunked"] {
+        })
+    }
+
+    fn read_body(&mut self, stream: &mut impl BufRead) -> Option<()> {
+        if self.values("transfer-encoding") == [b"chunked"] {
             loop {
                 let size = String::from_utf8(read_line(stream)?).unwrap();
                 let size = usize::from_str_radix(&size, 16).unwrap();
@@ -51,22 +61,30 @@ impl Message {
                     break;
                 }
                 let mut chunk = vec![0; size];
-                stream.read_exact(&mut chunk).ok()?;
-                message.body.append(&mut chunk);
+                answered(stream.read_exact(&mut chunk))?;
+                self.body.append(&mut chunk);
                 read_line(stream)?;
             }
-            message.trailers = read_lines(stream)?;
-        } else if let Some(length) = message.value("content-length") {
-            message.body = vec![0; length.parse().unwrap()];
-            stream.read_exact(&mut message.body).ok()?;
+            self.trailers = read_lines(stream)?;
+        } else if let Some(length) = self.value("content-length") {
+            self.body = vec![0; length.parse().unwrap()];
+            answered(stream.read_exact(&mut self.body))?;
         }
-        Some(message)
+        Some(())
     }
+}
+
+/// A closed connection is an answer; silence is not.
+pub fn answered<T>(read: io::Result<T>) -> Option<T> {
+    if let Err(error) = &read {
+        assert!(!matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut), "no answer in time");
+    }
+    read.ok()
 }
 
 fn read_line(stream: &mut impl BufRead) -> Option<Vec<u8>> {
     let mut line = Vec::new();
-    stream.read_until(b'\n', &mut line).ok().filter(|&length| length > 0)?;
+    answered(stream.read_until(b'\n', &mut line)).filter(|&length| length > 0)?;
     Some(line.trim_ascii_end().to_vec())
 }
 
@@ -90,7 +108,7 @@ pub struct Reply {
     pub message: Message,
 }
 
-impl std::ops::Deref for Reply {
+impl Deref for Reply {
     type Target = Message;
 
     fn deref(&self) -> &Message {
@@ -98,21 +116,31 @@ impl std::ops::Deref for Reply {
     }
 }
 
+pub fn connect(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
+    // What is written in parts goes out in parts.
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
 /// Sends raw bytes on a new connection and reads one reply. `None` when there is none.
 pub fn send(port: u16, request: &[u8]) -> Option<Reply> {
-    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-    exchange(stream, request)
+    exchange(connect(port), request)
 }
 
 pub fn exchange(mut stream: impl Read + Write, request: &[u8]) -> Option<Reply> {
-    stream.write_all(request).ok()?;
-    read_reply(&mut BufReader::new(stream))
+    // What cannot be written is noticed when reading: the reply may be there already.
+    let _ = stream.write_all(request);
+    read_reply(&mut BufReader::new(stream), request.starts_with(b"HEAD "))
 }
 
-fn read_reply(stream: &mut impl BufRead) -> Option<Reply> {
-    let message = Message::read(stream)?;
+fn read_reply(stream: &mut impl BufRead, is_head: bool) -> Option<Reply> {
+    let mut message = Message::read_head(stream)?;
     let status = message.start.split(' ').nth(1)?.parse().ok()?;
+    if !is_head {
+        message.read_body(stream)?;
+    }
     Some(Reply { status, message })
 }
 
@@ -121,10 +149,7 @@ pub struct Connection(BufReader<TcpStream>);
 
 impl Connection {
     pub fn open(port: u16) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
+        Self(BufReader::new(connect(port)))
     }
 
     /// Sends raw bytes, of one request or of several.
@@ -134,7 +159,7 @@ impl Connection {
 
     /// Reads the next reply.
     pub fn read(&mut self) -> Reply {
-        read_reply(&mut self.0).expect("a reply")
+        read_reply(&mut self.0, false).expect("a reply")
     }
 }
 
@@ -156,6 +181,12 @@ pub fn get(port: u16, path: &str) -> Option<Reply> {
 pub fn check_denied(code: Code, reply: &Reply) {
     assert_eq!(reply.status, code.status(), "{reply:?}");
     assert_eq!(String::from_utf8_lossy(&reply.body), code.body());
+    check_denied_head(code, reply);
+}
+
+/// As [`check_denied`], without the body.
+pub fn check_denied_head(code: Code, reply: &Reply) {
+    assert_eq!(reply.status, code.status(), "{reply:?}");
     assert_eq!(reply.value("content-type").unwrap(), "application/problem+json");
     assert_eq!(reply.value("cache-control").unwrap(), "no-store");
     assert_eq!(reply.value("www-authenticate").as_deref(), code.challenge());

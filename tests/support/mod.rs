@@ -8,6 +8,10 @@ pub mod cases;
 pub mod configurations;
 pub mod envoy;
 pub mod http;
+pub mod http2;
+pub mod judge;
+pub mod policy;
+pub mod scene;
 pub mod shipped;
 pub mod tls;
 pub mod token;
@@ -18,7 +22,9 @@ pub use self::{envoy::*, http::*, shipped::*, token::*, upstream::*};
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    process::Command,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// The secrets of the demo, in the environment of every VM that the tests start.
@@ -37,4 +43,27 @@ pub fn module() -> PathBuf {
     let module = top().join("target/wasm32-wasip1/release/auth_o_tron_envoy.wasm");
     assert!(module.exists(), "the module is not built: run `make build`, or `make test` for everything");
     module
+}
+
+/// Waits for something that is about to happen.
+pub fn wait_until(what: &str, happened: impl Fn() -> bool) {
+    let deadline = Instant::now() + 2 * TIMEOUT;
+    while !happened() {
+        assert!(Instant::now() < deadline, "{what}: not in time");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A Python program of the project.
+pub fn python(program: &str) -> Command {
+    let mut python = Command::new("python3");
+    python.arg(top().join(program));
+    python
+}
+
+/// What a program says where it succeeds.
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().expect("it starts");
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

@@ -4,6 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use libtest_mimic::Trial;
 
+use super::cases::Case;
+
 /// A test under the name of its module, which `module_path!()` tells.
 pub fn trial(module: &str, name: &str, check: impl FnOnce() + Send + 'static) -> Trial {
     let (_, module) = module.split_once("::").unwrap();
@@ -20,6 +22,20 @@ macro_rules! plain {
     };
 }
 pub(crate) use plain;
+
+/// A trial for each row of a table.
+pub fn rows<T: Send + 'static>(
+    module: &'static str,
+    shared: &'static Shared<T>,
+    table: Vec<Case>,
+    check: fn(&mut T, &Case),
+) -> Vec<Trial> {
+    let row = |case: Case| {
+        let name = case.name.clone();
+        trial(module, &name, move || shared.with(|shared| check(shared, &case)))
+    };
+    table.into_iter().map(row).collect()
+}
 
 /// What the trials of a table share, one at a time: the first one makes it.
 pub struct Shared<T>(Mutex<Option<T>>, fn() -> T);

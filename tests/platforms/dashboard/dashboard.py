@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every query of the dashboard has data in a real Prometheus that scrapes the demo's Envoy under traffic.
 
-dashboard.py ENVOY PROMETHEUS
+dashboard.py ENVOY PROMETHEUS_YAML
 """
 
 import http.client
@@ -17,13 +17,14 @@ import urllib.parse
 import urllib.request
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-sys.path.insert(0, str(TOP / "envoy"))
+sys.path[:0] = [str(TOP / "envoy"), str(TOP / "tests/support")]
 import demo
+import find_debian
 
 DASHBOARD = json.loads((TOP / "envoy/observability/dashboard.json").read_text())
 DATASOURCE = (TOP / "envoy/observability/datasource.yaml").read_text()
-PROMETHEUS_CONFIG = (TOP / "envoy/observability/prometheus.yaml").read_text()
-SCRAPE_SECONDS = int(re.search(r"scrape_interval: (\d+)s", PROMETHEUS_CONFIG)[1])
+# As the datasource says it, which is that of prometheus.yaml.
+SCRAPE_SECONDS = int(re.search(r"timeInterval: (\d+)s", DATASOURCE)[1])
 # What the traffic brings about with the shipped configuration.
 DENIALS = {
     "identity_missing": [],
@@ -87,7 +88,7 @@ def query(prometheus, expr):
     return [(labels, value) for labels, value in samples if not math.isnan(value)]
 
 
-def check_panels(checks):
+def check_panels(checks, prometheus_config):
     """What Grafana needs to show a panel, and its reader to understand it."""
     uid = re.search(r"uid: (\S+)", DATASOURCE)[1]
     for panel in DASHBOARD["panels"]:
@@ -95,7 +96,7 @@ def check_panels(checks):
         sources = {source["datasource"]["uid"] for source in [panel, *panel["targets"]]}
         complete = all(texts) and sources == {uid}
         checks.check(f"panel: {texts[0]} has title, description, unit, datasource", complete, (texts, sources))
-    interval = re.search(r"timeInterval: (\d+)s", DATASOURCE)[1]
+    interval = re.search(r"scrape_interval: (\d+)s", prometheus_config)[1]
     checks.check("datasource: timeInterval is the scrape_interval", interval == str(SCRAPE_SECONDS), interval)
     ids = [panel["id"] for panel in DASHBOARD["panels"]]
     checks.check("panel: ids differ", len(set(ids)) == len(ids), ids)
@@ -117,16 +118,18 @@ def check_queries(checks, prometheus):
     checks.check("outcomes: issued, reused and denied above 0", moving == {"issued", "reused", "denied"}, moving)
 
 
-def main(envoy, prometheus):
+def main(envoy, prometheus_yaml):
+    prometheus = find_debian.find("prometheus")
+    prometheus_config = pathlib.Path(prometheus_yaml).read_text()
     checks = Checks()
-    check_panels(checks)
+    check_panels(checks, prometheus_config)
     with tempfile.TemporaryDirectory() as directory:
         directory = pathlib.Path(directory)
         processes = []
         try:
             process, ports = demo.start(envoy, directory)
             processes.append(process)
-            config = PROMETHEUS_CONFIG.replace("envoy:9901", f"127.0.0.1:{ports[demo.ADMIN]}")
+            config = prometheus_config.replace("envoy:9901", f"127.0.0.1:{ports[demo.ADMIN]}")
             (directory / "prometheus.yaml").write_text(config)
             address = f"127.0.0.1:{demo.free_port(9090)}"
             options = {"config.file": directory / "prometheus.yaml", "storage.tsdb.path": directory / "data"}

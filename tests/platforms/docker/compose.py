@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs the real docker-compose.yaml with Envoy and Prometheus in Docker, and reads the OCI image as Istio does.
 
-compose.py ENVOY, as root on Debian
+compose.py ENVOY COMPOSE_FILE, as root on Debian
 
 No image is pulled. Stand-ins have the names and tags that the file uses: a Debian root with the given Envoy, and one
 with Debian's Prometheus. Grafana is not in Debian, so its service does not run. Docker runs in a network, mount and
@@ -30,8 +30,6 @@ import dashboard
 import demo
 import find_debian
 
-COMPOSE_FILE = TOP / "envoy" / "docker-compose.yaml"
-IMAGES = re.findall(r"image: (\S+)", COMPOSE_FILE.read_text())
 MODULE = TOP / "target" / "wasm32-wasip1" / "release" / "auth_o_tron_envoy.wasm"
 ROOT = TOP / "target" / "debian-root"
 # Programs, and Debian's packages of them.
@@ -128,10 +126,10 @@ def build_stand_in(image, dockerfile, program):
     run("docker", "build", "--quiet", "--tag", image, "-", input=context.getvalue(), stdout=subprocess.DEVNULL)
 
 
-def build_stand_ins(envoy, prometheus):
+def build_stand_ins(compose_file, envoy, prometheus):
     with subprocess.Popen(["tar", "-C", ROOT, "-c", "."], stdout=subprocess.PIPE) as archive:
         run("docker", "import", "-", "root", stdin=archive.stdout, stdout=subprocess.DEVNULL)
-    for image in IMAGES:
+    for image in re.findall(r"image: (\S+)", pathlib.Path(compose_file).read_text()):
         if image.startswith("envoyproxy/envoy:"):
             build_stand_in(image, ENVOY_IMAGE, envoy)
         elif image.startswith("prom/prometheus:"):
@@ -183,8 +181,8 @@ def passes(function, *arguments):
     return True
 
 
-def check_compose(checks):
-    compose = ["docker-compose", "--file", COMPOSE_FILE, "--project-name", "auth-o-tron", "--profile", "observability"]
+def check_compose(checks, compose_file):
+    compose = ["docker-compose", "--file", compose_file, "--project-name", "auth-o-tron", "--profile", "observability"]
     # Prometheus starts once Envoy's healthcheck passes.
     up = subprocess.run([*compose, "up", "--detach", "envoy", "prometheus"])
     try:
@@ -214,7 +212,7 @@ def check_compose(checks):
     checks.check("compose: no container is left", left == "", left)
 
 
-def main_isolated(directory, envoy, prometheus, registry):
+def main_isolated(directory, compose_file, envoy, prometheus, registry):
     checks = dashboard.Checks()
     run("ip", "link", "set", "lo", "up")
     directory = pathlib.Path(directory)
@@ -232,19 +230,19 @@ def main_isolated(directory, envoy, prometheus, registry):
         docker = output("docker", "version", "--format", "{{.Server.Version}}").strip()
         compose = output("docker-compose", "version", "--short").strip()
         print(f"Docker {docker} and docker-compose {compose}, with stand-ins for the images\n", flush=True)
-        build_stand_ins(envoy, prometheus)
+        build_stand_ins(compose_file, envoy, prometheus)
         check_image(checks)
-        check_compose(checks)
+        check_compose(checks, compose_file)
         print("\nNot run: Grafana, which Debian does not package.")
     checks.end()
 
 
-def main(envoy):
+def main(envoy, compose_file):
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         sys.exit("this needs root on Debian or a relative of it")
     install_tools()
     make_root()
-    programs = [envoy, find_debian.find("prometheus"), find_debian.find("docker-registry")]
+    programs = [compose_file, envoy, find_debian.find("prometheus"), find_debian.find("docker-registry")]
     namespaces = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     # Its mounts end with the namespaces, before the directory is removed.
     with tempfile.TemporaryDirectory() as directory:
@@ -256,4 +254,4 @@ if __name__ == "__main__":
     if sys.argv[1] == "--isolated":
         main_isolated(*sys.argv[2:])
     else:
-        main(sys.argv[1])
+        main(*sys.argv[1:])

@@ -5,19 +5,23 @@ use std::{
     io::Write,
     process::{Command, Stdio},
     sync::OnceLock,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
-use auth_o_tron_envoy::{
-    policy::{Policy, Verdict},
-    request::Request,
-};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 
-use crate::support::{self, Envoy, SIGNING_SECRET, Upstream, trials::plain};
+use crate::support::{
+    SIGNING_SECRET, cases,
+    envoy::envoy_bin,
+    policy::{decide, issued_value, policy},
+    python,
+    scene::Scene,
+    shipped::{manager, shipped_text},
+    token, top,
+    trials::plain,
+};
 
 /// The pinned wheel of `PyJWT`: name, version, SHA-256.
 const PYJWT: [&str; 3] = ["pyjwt", "2.15.1", "42d59d631f7768a1028a64c7ff581a9bf7519804daf91fc5b6c56e30eec5e193"];
@@ -31,17 +35,12 @@ fn issued(jwt: &Value, age: i64) -> String {
         "trust": [{"shared_secret": {"header": "x-auth-proof", "secret": "proof"}}],
     });
     configuration["jwt"].as_object_mut().unwrap().extend(jwt.as_object().unwrap().clone());
-    let policy = Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
     let headers = [("x-auth-username", "alice"), ("x-auth-realm", "internal"), ("x-auth-proof", "proof")];
-    let pairs = headers.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
-    match policy.decide(&Request::scan(policy.names(), &pairs), &(), now() - age) {
-        Verdict::Issue { value, .. } => value.to_string(),
-        other => panic!("{other:?}"),
-    }
+    issued_value(&decide(&policy(&configuration), &headers, now() - age)).to_owned()
 }
 
 fn now() -> i64 {
-    i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()).unwrap()
+    i64::try_from(cases::now()).unwrap()
 }
 
 /// A token of the right secret, of another algorithm or with other claims.
@@ -107,19 +106,16 @@ fn run(command: &mut Command, secret: &str, authorization: &str) -> Result<Strin
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
 }
 
-fn python() {
-    let fetch = Command::new("python3").arg(support::top().join("tests/support/fetch_wheel.py")).args(PYJWT).output();
-    let fetch = fetch.expect("python3 runs fetch_wheel.py");
-    assert!(fetch.status.success(), "{}", String::from_utf8_lossy(&fetch.stderr));
-    let wheel = String::from_utf8(fetch.stdout).unwrap();
+fn a_service_in_python() {
+    let wheel = crate::support::run(python("tests/support/fetch_wheel.py").args(PYJWT));
     check_program(|| {
-        let mut python = Command::new("python3");
-        python.env("PYTHONPATH", wheel.trim()).arg(support::top().join("envoy/verify/verify.py"));
-        python
+        let mut service = python("envoy/verify/verify.py");
+        service.env("PYTHONPATH", wheel.trim());
+        service
     });
 }
 
-fn rust() {
+fn a_service_in_rust() {
     let mut build = Command::new(env!("CARGO"));
     build.args(["build", "--quiet", "--locked", "--example", "verify", "--message-format", "json"]);
     // What this test's own cargo says of this package would make it build again what depends on such variables.
@@ -128,7 +124,7 @@ fn rust() {
             build.env_remove(name);
         }
     }
-    let build = build.current_dir(support::top()).output().unwrap();
+    let build = build.current_dir(top()).output().unwrap();
     assert!(build.status.success(), "{}", String::from_utf8_lossy(&build.stderr));
     let artifacts = String::from_utf8(build.stdout).unwrap();
     let program = artifacts.lines().find_map(|line| {
@@ -141,13 +137,13 @@ fn rust() {
 
 // === Envoy ===
 
-const JWT_AUTHN: &str = "envoy/verify/jwt_authn.yaml";
+const JWT_AUTHN: &str = "verify/jwt_authn.yaml";
 
 /// What the comment in the YAML says to put into the environment.
 fn jwks() -> &'static str {
     static JWKS: OnceLock<String> = OnceLock::new();
     JWKS.get_or_init(|| {
-        let yaml = std::fs::read_to_string(support::top().join(JWT_AUTHN)).unwrap();
+        let yaml = shipped_text(JWT_AUTHN);
         let lines = yaml.lines().filter_map(|line| line.trim().strip_prefix("#   "));
         let script: Vec<_> = lines.filter(|line| line.starts_with("k=") || line.starts_with("export ")).collect();
         assert_eq!(script.len(), 2);
@@ -156,37 +152,31 @@ fn jwks() -> &'static str {
     })
 }
 
-fn envoy() {
-    let upstream = Upstream::start();
-    let yaml = std::fs::read_to_string(support::top().join(JWT_AUTHN)).unwrap();
-    let mut bootstrap: Value = serde_yaml_ng::from_str(&yaml).unwrap();
-    support::on_free_ports(&mut bootstrap, upstream.port);
-    let manager = &mut bootstrap["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
-    let jwks_source = &mut manager["http_filters"][0]["typed_config"]["providers"]["auth_o_tron"]["local_jwks"];
-    assert_eq!(*jwks_source, json!({"environment_variable": "AUTH_O_TRON_JWKS"}));
-    *jwks_source = json!({"inline_string": jwks()});
-    let envoy = Envoy::start(&bootstrap);
+/// Envoy's own verifier in front of a service.
+pub fn check_envoy(file: &str) {
+    let scene = Scene::shipped(file, |bootstrap, _| {
+        let filter = &mut manager(bootstrap)["http_filters"][0];
+        let jwks_source = &mut filter["typed_config"]["providers"]["auth_o_tron"]["local_jwks"];
+        assert_eq!(*jwks_source, json!({"environment_variable": "AUTH_O_TRON_JWKS"}));
+        *jwks_source = json!({"inline_string": jwks()});
+    });
     check(|authorization| {
-        let request = support::request(&[("authorization", authorization)]);
-        let reply = support::send(envoy.port("service"), &request).expect("a reply");
-        let arrived = upstream.take("case");
-        if reply.status != 200 {
-            assert!(arrived.is_none(), "{arrived:?}");
-            return Err(format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body)));
-        }
+        let seen = scene.send("service", &[("authorization", authorization)]);
+        let body = String::from_utf8_lossy(&seen.reply.as_ref().expect("a reply").body).into_owned();
+        let (status, arrived) = seen.status();
+        let Some(arrived) = arrived else { return Err(format!("{status} {body}")) };
         // The service gets the token that was sent.
-        let token = arrived.expect("it arrived").value("authorization").expect("a token");
-        assert_eq!(token, authorization);
-        let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
-        Ok(String::from_utf8(payload).unwrap())
+        let taken = arrived.value("authorization").expect("a token");
+        assert_eq!(taken, authorization);
+        Ok(token::claims(&taken).to_string())
     });
 }
 
 /// As it is shipped: with the key in the environment Envoy takes the file, without it does not.
 fn envoy_reads_the_key_from_its_environment() {
     let validate = |jwks: Option<&str>| {
-        let mut envoy = Command::new(support::envoy_bin());
-        envoy.current_dir(support::top()).args(["--mode", "validate", "-c", JWT_AUTHN]);
+        let mut envoy = Command::new(envoy_bin());
+        envoy.current_dir(top().join("envoy")).args(["--mode", "validate", "-c", JWT_AUTHN]);
         envoy.env_remove("AUTH_O_TRON_JWKS").envs(jwks.map(|jwks| ("AUTH_O_TRON_JWKS", jwks)));
         run(&mut envoy, SIGNING_SECRET, "")
     };
@@ -196,5 +186,5 @@ fn envoy_reads_the_key_from_its_environment() {
 }
 
 pub fn trials() -> Vec<Trial> {
-    plain![python, rust, envoy, envoy_reads_the_key_from_its_environment,]
+    plain![a_service_in_python, a_service_in_rust, envoy_reads_the_key_from_its_environment]
 }

@@ -701,7 +701,7 @@ fn signed_with(field: &str, value: &Value) -> Value {
 
 /// The demo's plugin configuration with `value` at `pointer`; null removes what is there.
 pub fn changed(pointer: &str, value: &Value) -> Value {
-    let mut configuration = super::shipped_configuration();
+    let mut configuration = super::demo_configuration();
     if let Some(present) = configuration.pointer_mut(pointer).filter(|_| !value.is_null()) {
         *present = value.clone();
         return configuration;
