@@ -10,7 +10,7 @@ use crate::{
     JUDGE,
     support::{
         Lines,
-        cases::{Case, Expected, PARTNER, alice, requests, set, with, without},
+        cases::{self, Case, Expected, PARTNER, alice, requests, set, with, without},
         judge::Judge,
         trials::{self, trial},
         verify, wait_until,
@@ -26,7 +26,9 @@ pub fn trials() -> Vec<Trial> {
         named("each outcome is counted once", each_outcome_is_counted_once),
         named("an access log tells outcome and subject", an_access_log_tells_outcome_and_subject),
     ];
-    trials::rows(module_path!(), &JUDGE, requests::table(), Judge::check).into_iter().chain(several).collect()
+    let owners = [trial(module_path!(), "no request stands in the tables twice", cases::check_owners)];
+    let rows = trials::rows(module_path!(), &JUDGE, requests::table(), Judge::check);
+    owners.into_iter().chain(rows).chain(several).collect()
 }
 
 /// A request whose outcome its sender looks at.

@@ -7,7 +7,10 @@ pub mod attacks;
 pub mod gateways;
 pub mod requests;
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use auth_o_tron_envoy::rejection::Code;
 use serde_json::{Value, json};
@@ -112,6 +115,18 @@ impl Case {
 
     pub fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
+    }
+}
+
+/// A row has one owner: no request stands in the tables twice.
+pub fn check_owners() {
+    let mut owners = BTreeMap::new();
+    for case in [requests::table(), attacks::table()].concat() {
+        let (name, gateway, protocol) = (case.name.clone(), case.gateway, case.protocol);
+        let nameless = Case { name: String::new(), ..case };
+        let sent = (gateway, protocol == Protocol::Http1, nameless.wire(), nameless.http2_headers());
+        let other = owners.insert(sent, name.clone());
+        assert_eq!(other, None, "`{name}` is the same request");
     }
 }
 

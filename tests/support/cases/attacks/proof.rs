@@ -2,7 +2,7 @@
 
 use super::super::{
     super::{PROOF, SIGNING_SECRET, http::Lines},
-    NAMES, Table, lines, with,
+    NAMES, PARTNER, Table, lines, with,
 };
 use super::{MISSING, UNTRUSTED, alice, proven};
 
@@ -14,13 +14,26 @@ pub fn no_proof(t: &mut Table) {
         t.get("the signing secret as proof", gateway, claim(SIGNING_SECRET), UNTRUSTED);
     }
     for name in NAMES {
-        t.get(&format!("{name} alone"), "pass", lines(&[(name, "root")]), UNTRUSTED);
+        for gateway in ["shipped", "pass"] {
+            t.get(&format!("{name} alone"), gateway, lines(&[(name, "root")]), UNTRUSTED);
+        }
     }
-    t.get("a wrong proof", "shipped", claim("wrong"), UNTRUSTED);
-    t.get("an empty proof", "shipped", claim(""), UNTRUSTED);
-    t.get("a proof cut short", "shipped", claim(&PROOF[1..]), UNTRUSTED);
-    t.get("a proof and more", "shipped", claim(&format!("{PROOF}, {PROOF}")), UNTRUSTED);
-    t.get("the name of the proof's variable", "shipped", claim("PROXY_SECRET"), UNTRUSTED);
+    for (what, proof) in [
+        ("a wrong proof", "wrong"),
+        ("an empty proof", ""),
+        ("a proof without its beginning", &PROOF[1..]),
+        ("a proof without its end", &PROOF[..PROOF.len() - 1]),
+        ("a proof and a letter", &format!("{PROOF}!")),
+        ("a proof and again", &format!("{PROOF}, {PROOF}")),
+        ("a proof in upper case", &PROOF.to_uppercase()),
+        ("the proof of another gateway", PARTNER.1),
+        ("the name of the proof's variable", "PROXY_SECRET"),
+        ("20 000 bytes of proof", &"a".repeat(20_000)),
+    ] {
+        t.get(what, "shipped", claim(proof), UNTRUSTED);
+    }
+    t.get("\\xff in the proof", "shipped", with(alice(), "x-auth-proof", b"\xff"), UNTRUSTED);
+    t.get("the proof in another header", "shipped", with(alice(), "x-proof", PROOF), UNTRUSTED);
     t.get("the proof where a signature is due", "signature", proven(), UNTRUSTED);
     t.get("the proof where evidence is due", "evidence", proven(), UNTRUSTED);
     t.get("the proof in a cookie", "shipped", with(alice(), "cookie", format!("x-auth-proof={PROOF}")), UNTRUSTED);

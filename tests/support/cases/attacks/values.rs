@@ -4,28 +4,37 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::{super::http::Lines, Expected::Refused, NAMES, Table, now, set, with, without};
+use super::super::{
+    super::http::Lines,
+    Expected::{Refused, RefusedWith},
+    NAMES, Table, now, set, with, without,
+};
 use super::{EXPIRED, MALFORMED, ROLES, UNTRUSTED, WRONG_REALM, honest, issued_to, proven};
 
 /// Values that break parsers, or that read as more than they are.
 pub fn values(t: &mut Table) {
     let user = |value: &str| set(proven(), "x-auth-username", value);
     for name in NAMES {
-        let mut bad = |what: &str, value: &[u8], expected| {
-            t.get(&format!("{what} in {name}"), "shipped", set(proven(), name, value), expected);
-        };
-        bad("nothing", b"", MALFORMED);
-        bad("spaces", b"   ", MALFORMED);
-        bad("a no-break space", "\u{a0}".as_bytes(), MALFORMED);
-        bad("\\xff", b"a\xff", MALFORMED);
-        bad("an overlong slash", b"a\xc0\xaf", MALFORMED);
-        bad("a surrogate", b"a\xed\xa0\x80", MALFORMED);
-        bad("a TAB", b"a\tb", MALFORMED);
-        bad("a C1 control", "a\u{85}b".as_bytes(), MALFORMED);
-        bad("a DEL", b"a\x7fb", Refused);
-        bad("a NUL", b"a\0b", Refused);
+        for (what, value) in [
+            ("nothing", &b""[..]),
+            ("spaces", b"   "),
+            ("a no-break space", "\u{a0}".as_bytes()),
+            ("\\xff", b"a\xff"),
+            ("an overlong slash", b"a\xc0\xaf"),
+            ("a surrogate", b"a\xed\xa0\x80"),
+            ("a TAB", b"a\tb"),
+            ("a C1 control", "a\u{85}b".as_bytes()),
+            ("20 000 bytes", "a".repeat(20_000).as_bytes()),
+            ("6 000 items", vec!["r"; 6000].join(",").as_bytes()),
+        ] {
+            t.get(&format!("{what} in {name}"), "shipped", set(proven(), name, value), MALFORMED);
+        }
+        for (what, byte) in [("a NUL", 0), ("a DEL", 0x7f), ("a \\x01", 1)] {
+            let (what, headers) = (format!("{what} in {name}"), set(proven(), name, [b'a', byte, b'b']));
+            t.h1(&what, "shipped", "GET /", headers.clone(), RefusedWith(400));
+            t.h2(&what, "shipped", "GET /", headers, Refused);
+        }
         t.h2(&format!("a bare CR in {name}"), "shipped", "GET /", set(proven(), name, b"a\rb"), Refused);
-        t.get(&format!("20 000 bytes in {name}"), "shipped", set(proven(), name, "a".repeat(20_000)), MALFORMED);
     }
     let commas = [("leading", ",admin"), ("trailing", "admin,"), ("double", "a,,b"), ("lone", ","), ("blank", "a, ,b")];
     for (what, value) in commas {
@@ -33,8 +42,6 @@ pub fn values(t: &mut Table) {
     }
     // One name with a comma in it, neither the one nor the other.
     t.get("a comma in the username", "shipped", user("alice,root"), issued_to("alice,root", ROLES));
-    t.get("257 bytes of username", "shipped", user(&"a".repeat(257)), MALFORMED);
-    t.get("257 roles", "shipped", set(proven(), "x-auth-roles", vec!["r"; 257].join(",")), MALFORMED);
     for (what, json) in [
         ("an attribute twice", r#"{"a":"1","a":"2"}"#),
         ("attributes nested deeply", &r#"{"a":"#.repeat(1000)),
@@ -42,8 +49,6 @@ pub fn values(t: &mut Table) {
     ] {
         t.get(what, "shipped", with(proven(), "x-auth-attributes", json), MALFORMED);
     }
-    t.get("\\xff in the proof", "shipped", set(proven(), "x-auth-proof", b"\xff"), UNTRUSTED);
-    t.get("\\xff in a foreign header", "shipped", with(proven(), "x-other", b"\xff"), honest());
     t.get("100 000 bytes of headers", "shipped", with(proven(), "x-auth-username", "a".repeat(100_000)), Refused);
     // A header name by way of a value. HTTP/1 parsers see one more line, which is a duplicate.
     for (what, value) in [("CR LF", "alice\r\nx-auth-username: root"), ("LF", "alice\nx-auth-username: root")] {
@@ -69,7 +74,9 @@ pub fn values(t: &mut Table) {
     t.h1("a folded line", "shipped", "GET /", user("alice\r\n root"), issued_to("alice root", ROLES));
     t.h1("a bare CR", "shipped", "GET /", user("alice\rroot"), issued_to("aliceroot", ROLES));
     t.h1("a folded line by TAB", "shipped", "GET /", user("alice\r\n\troot"), MALFORMED);
-    t.get("a space after the name", "shipped", with(proven(), "x-auth-username ", "root"), Refused);
+    let after_a_space = with(proven(), "x-auth-username ", "root");
+    t.h1("a space after the name", "shipped", "GET /", after_a_space.clone(), RefusedWith(400));
+    t.h2("a space after the name", "shipped", "GET /", after_a_space, Refused);
     t.get("a TAB after the name", "shipped", with(proven(), "x-auth-username\t", "root"), Refused);
     t.get("a NUL after the name", "shipped", with(proven(), "x-auth-username\0", "root"), Refused);
     t.get("an empty name", "shipped", with(proven(), "", "root"), Refused);
@@ -81,6 +88,10 @@ pub fn limits(t: &mut Table) {
     let many: BTreeMap<_, _> = (0..65).map(|n| (n.to_string(), "v")).collect();
     let long: BTreeMap<_, _> = (0..4).map(|n| (n.to_string(), "v".repeat(2000))).collect();
     for (name, headers) in [
+        ("257 bytes of username", set(proven(), "x-auth-username", "a".repeat(257))),
+        ("257 bytes of realm", set(proven(), "x-auth-realm", "a".repeat(257))),
+        ("257 roles", set(proven(), "x-auth-roles", vec!["r"; 257].join(","))),
+        ("257 scopes", with(proven(), "x-auth-scopes", vec!["s"; 257].join(" "))),
         ("257 bytes of a role", set(proven(), "x-auth-roles", "r".repeat(257))),
         ("257 bytes of a scope", with(proven(), "x-auth-scopes", "s".repeat(257))),
         ("65 attributes", attributes(&json!(many))),
@@ -113,8 +124,6 @@ pub fn claims(t: &mut Table) {
     }
     let mut strict = |name: &str, headers: Lines, expected| t.get(name, "strict", headers, expected);
     let realm = |realm: &str| set(proven(), "x-auth-realm", realm);
-    strict("a realm that the party may not assert", realm("guests"), WRONG_REALM);
-    strict("a realm that is not accepted here", realm("partners"), WRONG_REALM);
     strict("a realm in other letter case", realm("Internal"), WRONG_REALM);
     strict("none of the roles that are required", without(proven(), "x-auth-roles"), MALFORMED);
     strict("a TAB where no claim is read from", with(proven(), "x-auth-tenant", "a\tb"), MALFORMED);

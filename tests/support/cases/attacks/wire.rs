@@ -1,5 +1,7 @@
 //! The message itself: its token, framing, target, protocol, trailers and pseudo-headers.
 
+use std::collections::BTreeSet;
+
 use super::super::{
     super::{PROOF, http::Lines},
     Expected::{Passed, Refused},
@@ -131,7 +133,7 @@ pub fn upgrades_and_trailers(t: &mut Table) {
     t.pseudo("an extended CONNECT with a duplicate", extended, with(proven(), "x-auth-username", "root"), MALFORMED);
     t.pseudo("an extended CONNECT with a forged token", extended, forging(proven()), honest());
     for name in [&NAMES[..], &["x-auth-proof", "authorization"]].concat() {
-        for spelling in [name.to_owned(), name.replace('-', "_"), name.replace('-', ".")] {
+        for spelling in BTreeSet::from([name.to_owned(), name.replace('-', "_"), name.replace('-', ".")]) {
             let trailer = with(Lines::new(), &spelling, "root");
             t.trailers(&format!("{spelling} in the trailers"), "forward", proven(), &trailer, honest());
             t.trailers(&format!("{spelling} in the trailers"), "pass", Lines::new(), &trailer, Passed);
