@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     PROOF, SIGNING_SECRET,
-    configurations::{RESERVED, TYPED_SECRET, accepted, changed, refused, refused_additions},
+    configurations::{RESERVED, TYPED_SECRET, accepted, changed, refused},
     envoy,
     shipped::{demo_configuration, manager, on_free_ports, plugin, shipped},
     trials,
@@ -56,7 +56,7 @@ fn trial(name: &str, check: impl FnOnce() + Send + 'static) -> Trial {
 }
 
 fn refused_trials() -> Vec<Trial> {
-    let changes = refused().into_iter().chain(refused_additions()).map(|(pointer, value, expected)| {
+    let changes = refused().into_iter().map(|(pointer, value, expected)| {
         let name =
             if value.is_null() { format!("refused: no {pointer}") } else { format!("refused: {pointer} {value}") };
         trial(&name, move || check_refused(string_value(&changed(pointer, &value).to_string()), expected))
