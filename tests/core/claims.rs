@@ -5,12 +5,13 @@
 use auth_o_tron_envoy::{
     policy::{Policy, Verdict},
     rejection::{Code, Rejection},
-    request::Request,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::support::policy::{decide, denied_code, is_issued, issued_token, policy, rejection};
 
 /// The configuration and the payload of the seed page.
 const SECRET: &str = "your-256-bit-secret-key-here-minimum-32-characters";
@@ -32,13 +33,13 @@ const ALICE: &[(&str, &str)] = &[("x-auth-username", "alice"), ("x-auth-realm", 
 const PROOF: (&str, &str) = ("x-auth-proof", "the proof of the gateway");
 
 /// The seed page's configuration with `changes` laid over it (RFC 7396, without its nulls).
-fn policy(changes: &Value) -> Policy {
+fn changed(changes: &Value) -> Policy {
     let mut configuration = json!({
         "jwt": {"iss": "auth-o-tron.example.com", "aud": "my-application", "exp": 3600, "secret": SECRET},
         "trust": [{"shared_secret": {"header": PROOF.0, "secret": PROOF.1}}],
     });
     merge(&mut configuration, changes);
-    Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap()
+    policy(&configuration)
 }
 
 fn merge(target: &mut Value, changes: &Value) {
@@ -52,17 +53,12 @@ fn merge(target: &mut Value, changes: &Value) {
     }
 }
 
-fn decide(changes: &Value, headers: &[(&str, &str)], now: i64) -> Verdict {
-    let policy = policy(changes);
-    let pairs: Vec<_> = headers.iter().map(|&(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-    policy.decide(&Request::scan(policy.names(), &pairs), &(), now)
+fn at_seed(changes: &Value, headers: &[(&str, &str)]) -> Verdict {
+    decide(&changed(changes), headers, SEED_NOW)
 }
 
 fn issue(changes: &Value, headers: &[(&str, &str)]) -> String {
-    match decide(changes, headers, SEED_NOW) {
-        Verdict::Issue { value, .. } => value.strip_prefix("Bearer ").unwrap().to_owned(),
-        other => panic!("{other:?}"),
-    }
+    issued_token(&at_seed(changes, headers)).to_owned()
 }
 
 fn part(token: &str, index: usize) -> String {
@@ -157,8 +153,8 @@ fn exp_in_the_past_or_unreadable_is_denied() {
         ("99999999999999999999", Code::IdentityMalformed),
     ] {
         let attributes = json!({"exp": own}).to_string();
-        let verdict = decide(&json!({}), &with(ALICE, "x-auth-attributes", &attributes), SEED_NOW);
-        assert!(matches!(verdict, Verdict::Deny(rejection) if rejection.code == expected), "{own}: {verdict:?}");
+        let verdict = at_seed(&json!({}), &with(ALICE, "x-auth-attributes", &attributes));
+        assert_eq!(denied_code(&verdict), expected, "{own}");
     }
 }
 
@@ -173,11 +169,10 @@ fn an_empty_username_or_exp_is_denied_also_where_other_headers_may_be_empty() {
     assert_eq!(claims(&preset, &headers)["attributes"], json!({}));
     assert_eq!(claims(&preset, &headers)["roles"], json!([]));
     for (username, flaw) in [("", "empty"), (&*"a".repeat(257), "too long")] {
-        let verdict = decide(&preset, &with(&headers[1..], "remote-user", username), SEED_NOW);
-        assert_eq!(verdict, Verdict::Deny(Rejection::malformed("username", flaw)));
+        let verdict = at_seed(&preset, &with(&headers[1..], "remote-user", username));
+        assert_eq!(rejection(&verdict), Rejection::malformed("username", flaw));
     }
-    let verdict = decide(&preset, &with(&headers, "x-exp", ""), SEED_NOW);
-    assert!(matches!(verdict, Verdict::Deny(rejection) if rejection.code == Code::IdentityMalformed), "{verdict:?}");
+    assert_eq!(denied_code(&at_seed(&preset, &with(&headers, "x-exp", ""))), Code::IdentityMalformed);
 }
 
 #[test]
@@ -221,8 +216,7 @@ fn scopes_map_passes_a_json_object_through_and_scopes_list_refuses_it() {
     let headers = &with(ALICE, "x-auth-scopes", r#"{"s3":["get","put"],"mars":[]}"#);
     let format = json!({"scopes": {"format": "json"}});
     assert_eq!(claims(&json!({"identity": format, "claims": {"scopes": "map"}}), headers)["scopes"], scopes);
-    let verdict = decide(&json!({"identity": format}), headers, SEED_NOW);
-    assert!(matches!(verdict, Verdict::Deny(rejection) if rejection.code == Code::IdentityMalformed));
+    assert_eq!(denied_code(&at_seed(&json!({"identity": format}), headers)), Code::IdentityMalformed);
 }
 
 #[test]
@@ -246,8 +240,7 @@ fn a_token_over_max_bytes_is_denied() {
     let length = issue(&json!({}), SEED_HEADERS).len();
     let limit = |max_bytes: usize| json!({"token": {"max_bytes": max_bytes}});
     assert_eq!(issue(&limit(length), SEED_HEADERS).len(), length);
-    let verdict = decide(&limit(length - 1), SEED_HEADERS, SEED_NOW);
-    assert!(matches!(verdict, Verdict::Deny(rejection) if rejection.code == Code::IdentityMalformed));
+    assert_eq!(denied_code(&at_seed(&limit(length - 1), SEED_HEADERS)), Code::IdentityMalformed);
 }
 
 #[test]
@@ -279,10 +272,8 @@ fn keys_take_over_at_their_second() {
         (SEED_NOW + 9, SECRET, r#"{"typ":"JWT","alg":"HS256"}"#),
         (SEED_NOW + 10, NEXT, r#"{"typ":"JWT","alg":"HS256","kid":"next"}"#),
     ] {
-        let Verdict::Issue { value, .. } = decide(&json!({"jwt": {"rotation": rotation}}), ALICE, now) else {
-            panic!("no token");
-        };
-        let token = value.strip_prefix("Bearer ").unwrap();
+        let verdict = decide(&changed(&json!({"jwt": {"rotation": rotation}})), ALICE, now);
+        let token = issued_token(&verdict);
         assert!(verify(token, secret).is_ok());
         assert_eq!(part(token, 0), header);
     }
@@ -311,14 +302,12 @@ proptest! {
     /// Whatever arrives, nothing panics, and a token means that the one proof header held the secret.
     #[test]
     fn no_token_without_proof(headers in prop::collection::vec(any_header(), 0..8)) {
-        let policy = policy(&json!({"on_missing": "pass"}));
-        let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), &**value)).collect();
-        let request = Request::scan(policy.names(), &pairs);
-        if let Verdict::Issue { value, .. } = policy.decide(&request, &(), SEED_NOW) {
+        let verdict = decide(&changed(&json!({"on_missing": "pass"})), &headers, SEED_NOW);
+        if is_issued(&verdict) {
             let proofs: Vec<_> = headers.iter().filter(|(name, _)| name == PROOF.0).collect();
             prop_assert_eq!(proofs.len(), 1);
             prop_assert_eq!(&*proofs[0].1, PROOF.1.as_bytes());
-            prop_assert!(verify(value.strip_prefix("Bearer ").unwrap(), SECRET).is_ok());
+            prop_assert!(verify(issued_token(&verdict), SECRET).is_ok());
         }
     }
 
@@ -356,13 +345,13 @@ fn a_denial_names_the_part_that_is_at_fault() {
     ] {
         let mut headers: Vec<_> = SEED_HEADERS.iter().copied().filter(|(own, _)| *own != name).collect();
         headers.push((name, ""));
-        let verdict = decide(&changes, &headers, SEED_NOW);
-        assert_eq!(verdict, Verdict::Deny(Rejection::malformed(part, "empty")), "{name}");
+        let verdict = at_seed(&changes, &headers);
+        assert_eq!(rejection(&verdict), Rejection::malformed(part, "empty"), "{name}");
     }
     let headers = [ALICE, &[("x-remote-uid", "")]].concat();
     let kubernetes = json!({"identity": {
         "preset": "kubernetes", "username": {"header": "x-auth-username"}, "realm": {"header": "x-auth-realm"},
     }});
     let part = "a header that no claim is read from";
-    assert_eq!(decide(&kubernetes, &headers, SEED_NOW), Verdict::Deny(Rejection::malformed(part, "empty")));
+    assert_eq!(rejection(&at_seed(&kubernetes, &headers)), Rejection::malformed(part, "empty"));
 }

@@ -4,6 +4,7 @@
 mod support;
 
 mod claims;
+mod configuration;
 mod fuzz_corpus;
 mod reuse;
 mod signature;

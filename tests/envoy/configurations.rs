@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     PROOF, SIGNING_SECRET,
-    configurations::{RESERVED, TYPED_SECRET, accepted, changed, refused},
+    configurations::{RESERVED, TYPED_SECRET, VARIABLES, accepted, changed, refused},
     envoy,
     shipped::{demo_configuration, manager, on_free_ports, plugin, shipped},
     trials,
@@ -20,9 +20,7 @@ fn bootstrap(given: Value) -> Value {
     let filter = plugin(manager(&mut bootstrap));
     filter["configuration"] = given;
     let variables = filter["vm_config"]["environment_variables"]["key_values"].as_object_mut().unwrap();
-    variables.insert("SHORT".to_owned(), json!(TYPED_SECRET));
-    variables.insert("EMPTY".to_owned(), json!(""));
-    variables.insert("BLANK".to_owned(), json!("a proof that ends in a space "));
+    variables.extend(VARIABLES.map(|(name, value)| (name.to_owned(), json!(value))));
     bootstrap
 }
 

@@ -5,12 +5,11 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use auth_o_tron_envoy::pairs;
 use serde_json::{Value, json};
 
 use crate::{
     support::{self, PROOF, SIGNING_SECRET},
-    vm::{Vm, configuration},
+    vm::{Vm, configuration, map},
 };
 
 /// Instructions, in the fuel of `wasmi`, and calls to the host.
@@ -32,7 +31,7 @@ fn request(path: &str, more: &[(&str, &str)]) -> Vec<u8> {
         ("x-forwarded-proto", "https"),
         ("x-request-id", "6efeaf53-5c1e-44fe-9e7e-3c86429e44c6"),
     ];
-    pairs::serialize(&[&common, more].concat())
+    map(&[&common, more].concat())
 }
 
 const ALICE: &[(&str, &str)] = &[

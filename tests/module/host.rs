@@ -4,10 +4,13 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use auth_o_tron_envoy::{pairs, rejection::Code};
+use auth_o_tron_envoy::rejection::Code;
 use serde_json::json;
 
-use crate::vm::{CONTINUE, PAUSE, ROOT, Vm, alice, configuration, module};
+use crate::{
+    support,
+    vm::{CONTINUE, PAUSE, ROOT, Vm, alice, configuration, map, module},
+};
 
 /// The WASI functions of Rust's standard library that every proxy-wasm host has.
 const WASI: &[&str] = &["clock_time_get", "environ_get", "environ_sizes_get", "fd_write", "proc_exit", "random_get"];
@@ -38,7 +41,7 @@ fn the_module_exports_only_what_it_implements() {
 /// Else it would be another one on each machine, and would tell who built it.
 #[test]
 fn the_module_names_no_directory_that_it_was_built_in() {
-    let module = fs::read(crate::support::module()).unwrap();
+    let module = fs::read(support::module()).unwrap();
     let holds = |text: &str| module.windows(text.len()).any(|bytes| bytes == text.as_bytes());
     assert!(holds("serde_json"), "panic messages name source files");
     for directory in [env!("CARGO_MANIFEST_DIR"), &std::env::var("HOME").unwrap()] {
@@ -60,7 +63,7 @@ enum Answer {
 #[test]
 fn whatever_call_fails_no_request_is_forwarded_that_should_not_be() {
     use Answer::{AsEver, Internal, Trap};
-    let unproven = || pairs::serialize(&[(":path", "/")]);
+    let unproven = || map(&[(":path", "/")]);
     for status in [1, 2, 10, 12, 999, -1] {
         for (call, answer) in [
             ("proxy_get_header_map_pairs", Internal),
@@ -104,7 +107,7 @@ fn the_log_follows_the_level_of_the_host() {
         let host = vm.store.data_mut();
         host.log_level = level;
         host.log.clear();
-        assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])), (PAUSE, Some(401)));
+        assert_eq!(vm.request(map(&[(":path", "/")])), (PAUSE, Some(401)));
         assert_eq!(vm.store.data().log.contains("denied: identity_missing"), is_logged, "{level}");
     }
 }
@@ -118,7 +121,7 @@ fn what_became_of_a_request_is_counted_and_told() {
     assert!(vm.configure(), "{}", vm.store.data().log);
     assert_eq!(vm.request(alice()), (CONTINUE, None));
     assert_eq!(vm.request(alice()), (CONTINUE, None));
-    assert_eq!(vm.request(pairs::serialize(&[(":path", "/")])), (PAUSE, Some(401)));
+    assert_eq!(vm.request(map(&[(":path", "/")])), (PAUSE, Some(401)));
     for (name, expected) in [("issued", 1), ("reused", 1), ("denied.identity_missing", 1), ("passed", 0)] {
         let counters = &vm.store.data().counters;
         let name = format!("auth_o_tron.{name}");
@@ -192,7 +195,7 @@ fn trailers_that_cannot_be_read_or_cleaned_are_not_forwarded() {
         let mut vm = Vm::configured();
         vm.create(2, ROOT);
         let host = vm.store.data_mut();
-        host.map = pairs::serialize(&[("x-auth-roles", "admin")]);
+        host.map = map(&[("x-auth-roles", "admin")]);
         host.response = None;
         host.fails = Some((call, 10));
         assert_eq!(vm.trailers(2), expected, "{call}");
@@ -209,7 +212,7 @@ fn a_property_that_is_missing_or_fails_or_differs_is_no_proof() {
     vm.store.data_mut().configuration = configuration.to_string().into_bytes();
     assert!(vm.configure(), "{}", vm.store.data().log);
     let path = b"filter_state\0example.verified";
-    let alice = || pairs::serialize(&[(":path", "/"), ("x-auth-username", "alice"), ("x-auth-realm", "internal")]);
+    let alice = || map(&[(":path", "/"), ("x-auth-username", "alice"), ("x-auth-realm", "internal")]);
     let untrusted = (PAUSE, Some(Code::IdentityUntrusted.status()));
     assert_eq!(vm.request(alice()), untrusted);
     for value in [&b""[..], b"no", b"yes\0", &[0xff; 4096]] {
@@ -252,7 +255,7 @@ fn a_request_keeps_its_configuration_and_a_refused_one_replaces_nothing() {
 #[test]
 fn only_the_filter_names_the_host() {
     let mut named = Vec::new();
-    find_host_calls(&crate::support::top().join("src"), &mut named);
+    find_host_calls(&support::top().join("src"), &mut named);
     named.sort();
     assert_eq!(named, ["filter.rs", "foreign.rs"]);
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::support::{
     PROOF, SIGNING_SECRET,
     cases::now,
-    configurations::{TYPED_SECRET, changed, refused},
+    configurations::{TYPED_SECRET, VARIABLES, changed, refused},
     demo_configuration, manager, plugin, shipped_text, shipped_yaml, top,
     trials::plain,
 };
@@ -190,20 +190,13 @@ fn every_shipped_configuration_is_accepted() {
 
 /// What Envoy says to each wrong configuration, the command says, too.
 fn a_wrong_configuration_is_refused_in_the_words_of_the_filter() {
-    let environment = [
-        ("AUTH_O_TRON_SECRET", SIGNING_SECRET),
-        ("PROXY_SECRET", PROOF),
-        ("SHORT", TYPED_SECRET),
-        ("EMPTY", ""),
-        ("BLANK", "a proof that ends in a space "),
-    ];
     for (pointer, value, expected) in refused() {
         let mut manifest: Value = serde_yaml_ng::from_str(&envoy_in_production()).unwrap();
         let plugin = plugin(manager(&mut manifest));
         plugin["configuration"]["value"] = json!(changed(pointer, &value).to_string());
-        let keys = json!(environment.map(|(name, _)| name));
+        let keys = json!(VARIABLES.map(|(name, _)| name));
         plugin["vm_config"]["environment_variables"]["host_env_keys"] = keys;
-        let said = run(&["check", "--json", "-"], &manifest.to_string(), &environment);
+        let said = run(&["check", "--json", "-"], &manifest.to_string(), &VARIABLES);
         let answer: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
         let error = &answer["files"][0]["configurations"][0]["errors"][0];
         let line = format!("{}: {}", error["path"].as_str().unwrap(), error["message"].as_str().unwrap());
@@ -212,7 +205,7 @@ fn a_wrong_configuration_is_refused_in_the_words_of_the_filter() {
         // For people, with the text as it stands: no line that is shown has a secret.
         let text = serde_json::to_string_pretty(&changed(pointer, &value)).unwrap();
         if !expected.contains("\"ABSENT\"") && !expected.contains("environment variable") {
-            assert_eq!(run(&["check", "-"], &text, &environment).code, 1, "{text}");
+            assert_eq!(run(&["check", "-"], &text, &VARIABLES).code, 1, "{text}");
         }
     }
 }

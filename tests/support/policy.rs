@@ -12,6 +12,11 @@ pub fn policy(configuration: &Value) -> Policy {
     Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap()
 }
 
+/// Why a configuration is refused, in a line, where it is.
+pub fn refusal(configuration: &Value, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
+    Policy::from_json(configuration.to_string().as_bytes(), environment).err().map(|error| error.to_string())
+}
+
 /// What becomes of a request with these headers.
 pub fn decide<N: AsRef<[u8]>, V: AsRef<[u8]>>(policy: &Policy, headers: &[(N, V)], now: i64) -> Verdict {
     let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();

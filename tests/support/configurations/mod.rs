@@ -11,10 +11,23 @@ mod trust;
 
 use serde_json::{Value, json};
 
-use super::shipped::demo_configuration;
+use super::{PROOF, SIGNING_SECRET, shipped::demo_configuration};
 
 /// A secret that is written where it does not belong, or is no good. It must never be shown.
 pub const TYPED_SECRET: &str = "hunter2 is too short";
+
+/// The variables of a filter that meets these configurations.
+pub const VARIABLES: [(&str, &str); 5] = [
+    ("AUTH_O_TRON_SECRET", SIGNING_SECRET),
+    ("PROXY_SECRET", PROOF),
+    ("SHORT", TYPED_SECRET),
+    ("EMPTY", ""),
+    ("BLANK", "a proof that ends in a space "),
+];
+
+pub fn environment(name: &str) -> Option<String> {
+    VARIABLES.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned())
+}
 
 /// A pointer into the demo's configuration → the value there, where null removes it → how the line begins that is said.
 pub type Refused = (&'static str, Value, &'static str);
