@@ -44,14 +44,13 @@ test: build ## every test: core, module, real Envoy, command
 	@$(FIND_ENVOY) && cargo test --locked --features cli
 
 manifests: toolchain ## the fields of the manifests for Istio and Envoy Gateway, by the resources' types
-	cargo test --locked --manifest-path tests/manifests/Cargo.toml --target-dir target/manifests
+	cargo test --locked --manifest-path tests/platforms/manifests/Cargo.toml --target-dir target/manifests
 
 dashboard: build ## every query of the dashboard, in a real Prometheus
-	@$(FIND_ENVOY) && PROMETHEUS_BIN="$$(python3 tests/support/find_debian.py prometheus)" \
-		&& python3 tests/dashboard.py "$$ENVOY_BIN" "$$PROMETHEUS_BIN"
+	@$(FIND_ENVOY) && cargo test --locked --test platforms -- --ignored prometheus
 
 compose-test: build ## envoy/docker-compose.yaml and the OCI image in a Docker of its own; root on Debian
-	@$(FIND_ENVOY) && python3 tests/compose.py "$$ENVOY_BIN"
+	@$(FIND_ENVOY) && cargo test --locked --test platforms -- --ignored docker
 
 # The fetchers of Istio and Envoy Gateway ask for linux/amd64, wherever they run. Without attestations there is nothing
 # to ask: the image is one manifest.
@@ -72,8 +71,8 @@ bench-core: toolchain ## what a decision costs in the core, natively
 $(OHA): | tools
 	cargo install oha --locked --version $(OHA_VERSION) --root target/oha-$(OHA_VERSION)
 
-cost: build ## write down what a request costs in the module: tests/cost.json
-	RECORD_COST=1 cargo test --locked --test cost
+cost: build ## write down what a request costs in the module: tests/module/cost.json
+	RECORD_COST=1 cargo test --locked --test module cost
 
 fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 	@rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
@@ -88,7 +87,7 @@ ci: format lint doc manifests dashboard test ## what .ci/run calls
 
 format: toolchain ## check the format
 	cargo fmt --check
-	rustfmt --edition 2024 --check $(wildcard tests/manifests/*.rs tests/bench/*/*.rs tests/fuzz/*/*.rs)
+	rustfmt --edition 2024 --check $(wildcard tests/platforms/manifests/*.rs tests/bench/*/*.rs tests/fuzz/*/*.rs)
 
 lint: toolchain ## clippy, for the host and for the module
 	cargo clippy --locked --all-targets --features cli -- -D warnings

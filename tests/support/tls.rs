@@ -1,6 +1,6 @@
 //! A certification authority of the test's own, and a client that shows certificates of it.
 
-use std::{fs, net::TcpStream, path::Path, sync::Arc};
+use std::{fs, sync::Arc};
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType};
 use rustls::{
@@ -9,7 +9,9 @@ use rustls::{
     pki_types::{PrivateKeyDer, ServerName},
 };
 
-use super::{Reply, TIMEOUT, exchange};
+use serde_json::Value;
+
+use super::http::{Reply, connect, exchange};
 
 /// The directory that the shipped YAML names.
 const SHIPPED_DIRECTORY: &str = "/etc/envoy/tls";
@@ -48,9 +50,14 @@ impl Authority {
         authority
     }
 
-    /// The text of a shipped YAML file, with this authority's files in place of the ones it names.
-    pub fn place(&self, yaml: &Path) -> String {
-        fs::read_to_string(yaml).unwrap().replace(SHIPPED_DIRECTORY, self.directory.path().to_str().unwrap())
+    /// A shipped text with this authority's files in place of those that it names.
+    pub fn placed(&self, text: &str) -> String {
+        text.replace(SHIPPED_DIRECTORY, self.directory.path().to_str().unwrap())
+    }
+
+    /// As [`Authority::placed`], in data.
+    pub fn place(&self, shipped: &mut Value) {
+        *shipped = serde_json::from_str(&self.placed(&shipped.to_string())).unwrap();
     }
 
     /// A certificate of these subject alternative names.
@@ -77,9 +84,7 @@ impl Authority {
             }
         };
         let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
-        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.set_read_timeout(Some(TIMEOUT)).unwrap();
-        exchange(StreamOwned::new(connection, stream), request)
+        exchange(StreamOwned::new(connection, connect(port)), request)
     }
 }
 

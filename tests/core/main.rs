@@ -1,0 +1,10 @@
+//! The core natively, without Envoy.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod claims;
+mod configuration;
+mod fuzz_corpus;
+mod reuse;
+mod signature;
