@@ -199,7 +199,7 @@ mod tests {
             (r#"{"jwt":{"iss":"a","exp":1.5}}"#, &["jwt.exp: found a fraction, expected an integer"]),
             (
                 r#"{"jwt":{"iss":"a","exp":9223372036854775808}}"#,
-                &["jwt.exp: found an integer beyond 63 bits, expected an integer"],
+                &["jwt.exp: found an integer above 9223372036854775807, expected an integer"],
             ),
             (r#"{"jwt":{"iss":"a","exp":1,"secret":12345678}}"#, &["jwt.secret: found an integer, expected a string"]),
             (r#"{"jwt":"hunter2"}"#, &["jwt: found a string, expected an object"]),

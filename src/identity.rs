@@ -231,7 +231,7 @@ impl RealmConfig {
             }
             (None, None) if preset.realm.is_empty() => field.refuse(
                 ErrorKind::Missing,
-                "missing, as no header of the preset tells the realm; expected {\"value\": \"corp\"} or {\"header\": …}",
+                "missing, and the preset has no header for it; expected {\"value\": \"corp\"} or {\"header\": \"x-auth-realm\"}",
             ),
             (header, None) => own(field, header.as_ref(), preset.realm, SINGLE, names).map(RealmSource::Header),
         }

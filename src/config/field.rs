@@ -335,7 +335,9 @@ pub fn read_secret(
         (Some(_), Some(_)) => {
             field.refuse(ErrorKind::Choice, "found both `secret` and `secret_env`, expected one of them")
         }
-        (None, None) => field.refuse(ErrorKind::Choice, "missing `secret` or `secret_env`, expected one of them"),
+        (None, None) => {
+            field.refuse(ErrorKind::Choice, "found neither `secret` nor `secret_env`, expected one of them")
+        }
         (Some(secret), None) => {
             let name = "secret";
             field.name(name).warn("found a secret in the configuration, where /config_dump shows it; use `secret_env`");
@@ -358,8 +360,8 @@ fn read_variable(field: &Field<'_>, variable: &str, environment: Environment<'_>
         return field.refuse(
             ErrorKind::Variable,
             format!(
-                "the filter has no environment variable {variable:?} of UTF-8, expected it in Envoy's own environment \
-                 and in host_env_keys"
+                "environment variable {variable:?} is not set for the filter, or not UTF-8, expected it in host_env_keys \
+                 and in Envoy's own environment"
             ),
         );
     };

@@ -8,7 +8,7 @@ pub fn noun(value: Unexpected<'_>) -> &'static str {
     match value {
         Unexpected::Bool(_) => "a boolean",
         Unexpected::Signed(_) => "an integer",
-        Unexpected::Unsigned(_) => "an integer beyond 63 bits",
+        Unexpected::Unsigned(_) => "an integer above 9223372036854775807",
         Unexpected::Float(_) => "a fraction",
         Unexpected::Str(_) => "a string",
         Unexpected::Seq => "a list",

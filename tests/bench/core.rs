@@ -3,11 +3,13 @@
 use std::cell::Cell;
 
 use auth_o_tron_envoy::{
-    identity::MAX_LIST_ITEMS,
-    jwt::SigningKey,
+    config::field::Report,
+    identity::formats::MAX_LIST_ITEMS,
+    jwt::hs256::SigningKey,
     pairs::Pair,
-    policy::{Policy, Verdict},
-    request::Request,
+    policy::Policy,
+    request::{Facts, Request},
+    telemetry::Outcome,
     trust::signature::MAX_LABELS,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -86,7 +88,7 @@ fn policy(trust: &serde_json::Value) -> Policy {
         "jwt": {"iss": "auth-o-tron.example.com", "exp": 3600, "secret": SECRET},
         "trust": [trust],
     });
-    Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap()
+    Policy::from_json(configuration.to_string().as_bytes(), &|_| None, &Report::default()).unwrap()
 }
 
 fn pairs(headers: &Headers) -> Vec<Pair<'_>> {
@@ -94,7 +96,7 @@ fn pairs(headers: &Headers) -> Vec<Pair<'_>> {
 }
 
 /// What proves in the entries of [`proofs`] that ask the host.
-fn evidence(path: &[&str]) -> Option<Vec<u8>> {
+fn property(path: &[&str]) -> Option<Vec<u8>> {
     match path {
         ["connection", "mtls"] => Some(vec![1]),
         ["connection", "uri_san_peer_certificate"] => Some(b"spiffe://example.com/authenticator".to_vec()),
@@ -147,14 +149,15 @@ fn measure(bencher: Bencher<'_, '_>, trust: &serde_json::Value, headers: &Header
     let decide = |pairs| {
         // A token of another second is no token of this one, so it is signed anew.
         seconds.set(if matches!(end, End::Reused) { 0 } else { 1 - seconds.get() });
-        policy.decide(&Request::scan(policy.names(), pairs), &evidence, NOW + seconds.get())
+        let request = Request::scan(policy.names(), pairs);
+        policy.decide(&request, &Facts::new(NOW + seconds.get(), &property)).verdict.outcome()
     };
     decide(&pairs);
-    let is_right = match decide(&pairs) {
-        Verdict::Issue { is_reused, .. } => matches!((end, is_reused), (End::Signed, false) | (End::Reused, true)),
-        _ => matches!(end, End::Denied),
-    };
-    assert!(is_right);
+    let found = decide(&pairs);
+    assert!(matches!(
+        (end, found),
+        (End::Signed, Outcome::Issued) | (End::Reused, Outcome::Reused) | (End::Denied, Outcome::Denied(_))
+    ));
     bencher.bench_local(|| black_box(decide(black_box(&pairs))));
 }
 

@@ -2,16 +2,13 @@
 //!
 //! The table is the seed page of Auth-O-Tron's JWT signing with this project's stricter lines; see the README.
 
-use auth_o_tron_envoy::{
-    policy::{Policy, Verdict},
-    rejection::{Code, Rejection},
-};
+use auth_o_tron_envoy::{policy::Policy, rejection::Code};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::policy::{decide, denied_code, is_issued, issued_token, policy, rejection};
+use crate::support::policy::{Decided, decide, policy};
 
 /// The configuration and the payload of the seed page.
 const SECRET: &str = "your-256-bit-secret-key-here-minimum-32-characters";
@@ -53,12 +50,12 @@ fn merge(target: &mut Value, changes: &Value) {
     }
 }
 
-fn at_seed(changes: &Value, headers: &[(&str, &str)]) -> Verdict {
+fn at_seed(changes: &Value, headers: &[(&str, &str)]) -> Decided {
     decide(&changed(changes), headers, SEED_NOW)
 }
 
 fn issue(changes: &Value, headers: &[(&str, &str)]) -> String {
-    issued_token(&at_seed(changes, headers)).to_owned()
+    at_seed(changes, headers).token().to_owned()
 }
 
 fn part(token: &str, index: usize) -> String {
@@ -154,7 +151,7 @@ fn exp_in_the_past_or_unreadable_is_denied() {
     ] {
         let attributes = json!({"exp": own}).to_string();
         let verdict = at_seed(&json!({}), &with(ALICE, "x-auth-attributes", &attributes));
-        assert_eq!(denied_code(&verdict), expected, "{own}");
+        assert_eq!(verdict.code(), expected, "{own}");
     }
 }
 
@@ -168,11 +165,12 @@ fn an_empty_username_or_exp_is_denied_also_where_other_headers_may_be_empty() {
     let headers = [("remote-user", "alice"), ("remote-groups", ""), ("x-email", ""), PROOF];
     assert_eq!(claims(&preset, &headers)["attributes"], json!({}));
     assert_eq!(claims(&preset, &headers)["roles"], json!([]));
-    for (username, flaw) in [("", "empty"), (&*"a".repeat(257), "too long")] {
-        let verdict = at_seed(&preset, &with(&headers[1..], "remote-user", username));
-        assert_eq!(rejection(&verdict), Rejection::malformed("username", flaw));
+    for (username, flaw) in [("", "empty"), (&*"a".repeat(257), "longer than 256 bytes")] {
+        let decided = at_seed(&preset, &with(&headers[1..], "remote-user", username));
+        assert_eq!(decided.code(), Code::IdentityMalformed);
+        assert_eq!(decided.reason.unwrap(), format!("username in remote-user: {flaw}"));
     }
-    assert_eq!(denied_code(&at_seed(&preset, &with(&headers, "x-exp", ""))), Code::IdentityMalformed);
+    assert_eq!(at_seed(&preset, &with(&headers, "x-exp", "")).code(), Code::IdentityMalformed);
 }
 
 #[test]
@@ -216,7 +214,7 @@ fn scopes_map_passes_a_json_object_through_and_scopes_list_refuses_it() {
     let headers = &with(ALICE, "x-auth-scopes", r#"{"s3":["get","put"],"mars":[]}"#);
     let format = json!({"scopes": {"format": "json"}});
     assert_eq!(claims(&json!({"identity": format, "claims": {"scopes": "map"}}), headers)["scopes"], scopes);
-    assert_eq!(denied_code(&at_seed(&json!({"identity": format}), headers)), Code::IdentityMalformed);
+    assert_eq!(at_seed(&json!({"identity": format}), headers).code(), Code::IdentityMalformed);
 }
 
 #[test]
@@ -240,7 +238,7 @@ fn a_token_over_max_bytes_is_denied() {
     let length = issue(&json!({}), SEED_HEADERS).len();
     let limit = |max_bytes: usize| json!({"token": {"max_bytes": max_bytes}});
     assert_eq!(issue(&limit(length), SEED_HEADERS).len(), length);
-    assert_eq!(denied_code(&at_seed(&limit(length - 1), SEED_HEADERS)), Code::IdentityMalformed);
+    assert_eq!(at_seed(&limit(length - 1), SEED_HEADERS).code(), Code::IdentityMalformed);
 }
 
 #[test]
@@ -273,7 +271,7 @@ fn keys_take_over_at_their_second() {
         (SEED_NOW + 10, NEXT, r#"{"typ":"JWT","alg":"HS256","kid":"next"}"#),
     ] {
         let verdict = decide(&changed(&json!({"jwt": {"rotation": rotation}})), ALICE, now);
-        let token = issued_token(&verdict);
+        let token = verdict.token();
         assert!(verify(token, secret).is_ok());
         assert_eq!(part(token, 0), header);
     }
@@ -303,11 +301,11 @@ proptest! {
     #[test]
     fn no_token_without_proof(headers in prop::collection::vec(any_header(), 0..8)) {
         let verdict = decide(&changed(&json!({"on_missing": "pass"})), &headers, SEED_NOW);
-        if is_issued(&verdict) {
+        if verdict.is_issued() {
             let proofs: Vec<_> = headers.iter().filter(|(name, _)| name == PROOF.0).collect();
             prop_assert_eq!(proofs.len(), 1);
             prop_assert_eq!(&*proofs[0].1, PROOF.1.as_bytes());
-            prop_assert!(verify(issued_token(&verdict), SECRET).is_ok());
+            prop_assert!(verify(verdict.token(), SECRET).is_ok());
         }
     }
 
@@ -328,30 +326,44 @@ proptest! {
     }
 }
 
+/// The log says which header is at fault, by the name that the configuration has, and no value.
 #[test]
-fn a_denial_names_the_part_that_is_at_fault() {
+fn a_denial_names_the_part_the_header_and_the_limit() {
     let changes = json!({"identity": {
         "username": {"header": ["x-auth-name", "x-auth-username"]},
         "attributes": {"from": {"email": "x-auth-email"}},
     }});
-    for (name, part) in [
-        ("x-auth-username", "username"),
-        ("x-auth-name", "username"),
-        ("x-auth-realm", "realm"),
-        ("x-auth-roles", "roles"),
-        ("x-auth-scopes", "scopes"),
-        ("x-auth-attributes", "attributes"),
-        ("x-auth-email", "attributes"),
+    let long = "a".repeat(257);
+    for (name, value, expected) in [
+        ("x-auth-username", "", "username in x-auth-username: empty"),
+        ("x-auth-name", "", "username in x-auth-name: empty"),
+        ("x-auth-name", &long, "username in x-auth-name: longer than 256 bytes"),
+        ("x-auth-realm", "", "realm in x-auth-realm: empty"),
+        ("x-auth-realm", &long, "realm in x-auth-realm: longer than 256 bytes"),
+        ("x-auth-roles", "", "roles in x-auth-roles: empty"),
+        ("x-auth-roles", &"r,".repeat(256), "roles in x-auth-roles: more than 256 items"),
+        ("x-auth-roles", &long, "roles in x-auth-roles: longer than 256 bytes"),
+        ("x-auth-scopes", "", "scopes in x-auth-scopes: empty"),
+        ("x-auth-attributes", "", "attributes in x-auth-attributes: empty"),
+        ("x-auth-attributes", "{", "attributes in x-auth-attributes: not a JSON object of strings"),
+        ("x-auth-email", "", "attributes in x-auth-email: empty"),
+        ("x-auth-email", &"e".repeat(2049), "attributes in x-auth-email: longer than 2048 bytes"),
     ] {
         let mut headers: Vec<_> = SEED_HEADERS.iter().copied().filter(|(own, _)| *own != name).collect();
-        headers.push((name, ""));
-        let verdict = at_seed(&changes, &headers);
-        assert_eq!(rejection(&verdict), Rejection::malformed(part, "empty"), "{name}");
+        headers.push((name, value));
+        assert_eq!(at_seed(&changes, &headers).reason.unwrap(), expected);
+    }
+    for (name, value, expected) in [
+        ("x-auth-roles", "b", "identity in x-auth-roles: comes more than once"),
+        ("x_auth_roles", "b", "identity in x-auth-roles: comes under an alias, such as with `_` for `-`"),
+        ("connection", "x-auth-roles", "connection in x-auth-roles: nominated for removal by Connection"),
+        ("x-auth-email", &"e".repeat(8192), "identity: longer than 8192 bytes"),
+    ] {
+        assert_eq!(at_seed(&changes, &with(SEED_HEADERS, name, value)).reason.unwrap(), expected);
     }
     let headers = [ALICE, &[("x-remote-uid", "")]].concat();
     let kubernetes = json!({"identity": {
         "preset": "kubernetes", "username": {"header": "x-auth-username"}, "realm": {"header": "x-auth-realm"},
     }});
-    let part = "a header that no claim is read from";
-    assert_eq!(rejection(&at_seed(&kubernetes, &headers)), Rejection::malformed(part, "empty"));
+    assert_eq!(at_seed(&kubernetes, &headers).reason.unwrap(), "identity in x-remote-uid: empty");
 }

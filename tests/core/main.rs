@@ -6,5 +6,6 @@ mod support;
 mod claims;
 mod configuration;
 mod fuzz_corpus;
+mod house;
 mod reuse;
 mod signature;

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use auth_o_tron_envoy::policy::{Outcome, Policy};
+use auth_o_tron_envoy::{policy::Policy, telemetry::Outcome};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::policy::{decide, is_issued, issued_value, policy};
+use crate::support::policy::{decide, policy};
 
 const NOW: i64 = 1_704_063_600;
 /// 1704063610, ten seconds later.
@@ -73,8 +73,8 @@ fn a_token_is_handed_out_again_to_the_same_identity_in_its_time() {
         ("the second before the user's expiry", 30, own_expiry(), own_expiry(), 2, Outcome::Reused),
     ] {
         let policy = reusing(reuse, &json!({}));
-        assert_eq!(decide(&policy, &first, NOW).outcome(), Outcome::Issued, "{name}");
-        assert_eq!(decide(&policy, &second, NOW + later).outcome(), expected, "{name}");
+        assert_eq!(decide(&policy, &first, NOW).outcome, Outcome::Issued, "{name}");
+        assert_eq!(decide(&policy, &second, NOW + later).outcome, expected, "{name}");
     }
 }
 
@@ -82,13 +82,13 @@ fn a_token_is_handed_out_again_to_the_same_identity_in_its_time() {
 fn what_was_handed_out_needs_its_proof_and_its_user_as_ever() {
     let policy = reusing(30, &json!({}));
     let headers = with(alice(), "x-auth-attributes", r#"{"exp":"1704063603"}"#);
-    assert!(is_issued(&decide(&policy, &headers, NOW)));
+    assert!(decide(&policy, &headers, NOW).is_issued());
     for (headers, now, code) in [
         (with(headers.clone(), "x-proof", "wrong"), NOW, "identity_untrusted"),
         (with(headers.clone(), "connection", "x-proof"), NOW, "identity_malformed"),
         (headers, NOW + 3, "identity_expired"),
     ] {
-        assert_eq!(decide(&policy, &headers, now).outcome().as_str(), code);
+        assert_eq!(decide(&policy, &headers, now).outcome.as_str(), code);
     }
 }
 
@@ -96,18 +96,18 @@ fn what_was_handed_out_needs_its_proof_and_its_user_as_ever() {
 fn a_realm_that_one_party_may_assert_is_none_of_another_partys() {
     let policy = reusing(30, &json!({}));
     let partner = with(with(alice(), "x-proof", "partner"), "x-auth-realm", "partners");
-    assert!(is_issued(&decide(&policy, &partner, NOW)));
+    assert!(decide(&policy, &partner, NOW).is_issued());
     let internal = with(partner, "x-proof", "internal");
-    assert_eq!(decide(&policy, &internal, NOW).outcome().as_str(), "realm_not_allowed");
+    assert_eq!(decide(&policy, &internal, NOW).outcome.as_str(), "realm_not_allowed");
 }
 
 #[test]
 fn with_jti_every_token_is_another_unless_reuse_is_asked_for() {
     let (one_each, reused) = (reusing(0, &json!({"jti": true})), reusing(5, &json!({"jti": true})));
     let ids: HashSet<_> =
-        (0..100).map(|_| part(issued_value(&decide(&one_each, &alice(), NOW)), 1)["jti"].to_string()).collect();
+        (0..100).map(|_| part(decide(&one_each, &alice(), NOW).value(), 1)["jti"].to_string()).collect();
     assert_eq!(ids.len(), 100);
-    let token = |now| issued_value(&decide(&reused, &alice(), now)).to_owned();
+    let token = |now| decide(&reused, &alice(), now).value().to_owned();
     let first = token(NOW);
     assert_eq!(token(NOW + 5), first);
     assert_ne!(token(NOW + 6), first);
@@ -151,11 +151,11 @@ proptest! {
             now += pause;
             let verdict = decide(&shared, &headers, now);
             let alone = decide(&reusing(reuse, &json!({"aud": true})), &headers, now);
-            if !is_issued(&verdict) || !is_issued(&alone) {
+            if !verdict.is_issued() || !alone.is_issued() {
                 prop_assert_eq!(verdict, alone);
                 continue;
             }
-            let (value, expected) = (issued_value(&verdict), issued_value(&alone));
+            let (value, expected) = (verdict.value(), alone.value());
             prop_assert_eq!(part(value, 0), part(expected, 0), "the key in use");
             let (mut claims, mut expected_claims) = (part(value, 1), part(expected, 1));
             let made = claims["iat"].as_i64().unwrap();

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, thread, time::Duration};
 
-use auth_o_tron_envoy::{policy::Outcome, rejection::Code};
+use auth_o_tron_envoy::{rejection::Code, telemetry::Outcome};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use libtest_mimic::Trial;
 

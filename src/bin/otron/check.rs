@@ -226,7 +226,8 @@ fn place_of_error(shown: &mut Shown, tree: &Node, error: &ConfigError) -> Place 
         // Of what is given twice, the second is the one too many.
         tree.find(error.path(), error.kind() == ErrorKind::Duplicate)
     };
-    if error.hides() {
+    // The value of a field that there is none of may be a secret, too.
+    if error.hides() || error.kind() == ErrorKind::UnknownField {
         shown.mask_all(node);
     }
     match (&node.kind, error.kind()) {

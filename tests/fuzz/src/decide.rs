@@ -6,9 +6,10 @@
 use std::net::IpAddr;
 
 use auth_o_tron_envoy::{
+    config::field::Report,
     pairs::Pair,
     policy::{Policy, Verdict},
-    request::Request,
+    request::{Facts, Request},
 };
 use base64::{Engine, engine::general_purpose::STANDARD, prelude::BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
@@ -95,7 +96,7 @@ fn setups() -> Vec<Setup> {
     ]
     .map(|(mut configuration, trust, roles)| {
         configuration["jwt"] = json!({"iss": "fuzz", "exp": LIFETIME, "secret": TOKEN_SECRET});
-        let policy = Policy::from_json(configuration.to_string().as_bytes(), &|_| None).unwrap();
+        let policy = Policy::from_json(configuration.to_string().as_bytes(), &|_| None, &Report::default()).unwrap();
         Setup { policy, trust, roles, forward_identity: configuration["forward_identity"] == true }
     })
     .into()
@@ -114,24 +115,27 @@ pub fn run(data: &[u8]) -> (usize, bool) {
     let message = Message::build(&mut bytes);
     let pairs: Vec<Pair<'_>> = message.pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
     let request = Request::scan(setup.policy.names(), &pairs);
-    let verdict = setup.policy.decide(&request, &|path: &[&str]| evidence.property(path), NOW);
-    let _ = setup.policy.replacements(&request);
+    let property = |path: &[&str]| evidence.property(path);
+    let decision = setup.policy.decide(&request, &Facts::new(NOW, &property));
 
     let reference = Reference { setup, message: &message, evidence: &evidence };
-    let issued = match &verdict {
-        Verdict::Issue { value, .. } => {
+    let issued = match decision.verdict {
+        Verdict::Issue { .. } => {
             reference.check_unambiguous();
             reference.check_proof();
-            reference.check_token(value);
+            reference.check_token(&decision.token.as_ref().expect("a token").1);
             true
         }
         Verdict::Pass => {
             assert!(!message.pairs.iter().any(|(name, _)| reference.owned(name).is_some_and(Owned::is_identity)));
             false
         }
-        Verdict::Deny(_) => false,
+        Verdict::Deny(_) => {
+            assert!(decision.remove.names().next().is_none() && decision.set().next().is_none(), "{decision:?}");
+            return (index, false);
+        }
     };
-    let removed: Vec<_> = setup.policy.removals(&request, &verdict).collect();
+    let removed: Vec<_> = decision.remove.names().collect();
     for (name, _) in &message.pairs {
         let owned = reference.owned(name);
         let stays = owned.is_none_or(|owned| issued && setup.forward_identity && owned.is_identity());

@@ -1,8 +1,11 @@
 //! Arbitrary values of lists, scopes and attributes, and arbitrary pairs: no panic, and nothing over a limit.
 
 use auth_o_tron_envoy::{
-    config::Format,
-    identity::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES, MAX_IDENTITY_BYTES, Scopes},
+    identity::{
+        attributes::{self, MAX_ATTRIBUTE_KEY_BYTES, MAX_ATTRIBUTE_VALUE_BYTES, MAX_ATTRIBUTES},
+        formats::{self, Format, Scopes},
+        sources::MAX_IDENTITY_BYTES,
+    },
     pairs,
 };
 use serde_json::Value;
@@ -19,12 +22,12 @@ pub fn run(data: &[u8]) {
             _ => vec![data],
         };
         let Ok(lines) =
-            lines.into_iter().map(|line| identity::text(line, MAX_IDENTITY_BYTES)).collect::<Result<Vec<_>, _>>()
+            lines.into_iter().map(|line| formats::text(line, MAX_IDENTITY_BYTES)).collect::<Result<Vec<_>, _>>()
         else {
             continue;
         };
-        let list = identity::list(format, lines.iter().copied());
-        let scopes = identity::scopes(format, lines.iter().copied());
+        let list = formats::list(format, lines.iter().copied());
+        let scopes = formats::scopes(format, lines.iter().copied());
         match (&list, &scopes) {
             (Ok(list), Ok(Scopes::List(scopes))) => {
                 assert_eq!(list, scopes);
@@ -76,8 +79,8 @@ fn check_meaning<T: PartialEq<str>>(format: Format, lines: &[&str], items: &[T])
 }
 
 fn check_attributes(data: &[u8]) {
-    let Ok(json) = identity::text(data, MAX_IDENTITY_BYTES) else { return };
-    let Ok(attributes) = identity::attributes(json) else { return };
+    let Ok(json) = formats::text(data, MAX_IDENTITY_BYTES) else { return };
+    let Ok(attributes) = attributes::read(json) else { return };
     assert!(attributes.iter().count() <= MAX_ATTRIBUTES);
     let reference: Value = serde_json::from_str(json).unwrap();
     assert_eq!(reference.as_object().unwrap().len(), attributes.iter().count());

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::support::{
     SIGNING_SECRET, cases,
     envoy::envoy_bin,
-    policy::{decide, issued_value, policy},
+    policy::{decide, policy},
     python,
     scene::Scene,
     shipped::{manager, shipped_text},
@@ -36,7 +36,7 @@ fn issued(jwt: &Value, age: i64) -> String {
     });
     configuration["jwt"].as_object_mut().unwrap().extend(jwt.as_object().unwrap().clone());
     let headers = [("x-auth-username", "alice"), ("x-auth-realm", "internal"), ("x-auth-proof", "proof")];
-    issued_value(&decide(&policy(&configuration), &headers, now() - age)).to_owned()
+    decide(&policy(&configuration), &headers, now() - age).value().to_owned()
 }
 
 fn now() -> i64 {

@@ -8,10 +8,22 @@ use super::Refused;
 pub fn refused() -> Vec<Refused> {
     let good = "AUTH_O_TRON_SECRET";
     vec![
-        ("/identity", json!({"roles": {"format": "xml"}}), "identity.roles.format: unknown variant `xml`"),
-        ("/identity", json!({"required": ["username"]}), "identity.required[0]: unknown variant `username`"),
+        (
+            "/identity",
+            json!({"roles": {"format": "xml"}}),
+            "identity.roles.format: found `xml`, expected one of `csv`, `space`, `pipe`, `json`, `base64-json`, `repeated`",
+        ),
+        (
+            "/identity",
+            json!({"required": ["username"]}),
+            "identity.required[0]: found `username`, expected one of `roles`, `scopes`, `attributes`",
+        ),
         ("/identity", json!({"realms": []}), "identity.realms: found an empty list, expected at least one realm"),
-        ("/identity", json!({"realms": [""]}), "identity.realms[0]: found text that is empty"),
+        (
+            "/identity",
+            json!({"realms": [""]}),
+            "identity.realms[0]: found an empty text, expected 1 to 256 bytes without control characters",
+        ),
         ("/identity", json!({"username": {"header": []}}), "identity.username.header: found an empty list"),
         (
             "/identity",
@@ -23,18 +35,26 @@ pub fn refused() -> Vec<Refused> {
             json!({"realm": {"header": "x", "value": "y"}}),
             "identity.realm: found both `header` and `value`",
         ),
-        ("/identity", json!({"realm": {"value": "a\nb"}}), "identity.realm.value: found text that"),
+        (
+            "/identity",
+            json!({"realm": {"value": "a\nb"}}),
+            "identity.realm.value: found a text with a control character, expected 1 to 256 bytes without control characters",
+        ),
         (
             "/identity",
             json!({"attributes": {"from": {"a": "x y"}}}),
             "identity.attributes.from.a: found \"x y\", expected",
         ),
-        ("/identity", json!({"user": {}}), "identity.user: unknown field `user`, expected one of `preset`, `username`"),
+        (
+            "/identity",
+            json!({"user": {}}),
+            "identity.user: unknown field, expected one of `preset`, `username`, `realm`, `roles`, `scopes`, `attributes`, ",
+        ),
         ("/identity", json!({"username": "a"}), "identity.username: found a string, expected an object"),
         (
             "/identity",
             json!({"roles": {"headers": []}}),
-            "identity.roles.headers: unknown field `headers`, expected `header` or `format`",
+            "identity.roles.headers: unknown field, expected `header` or `format`; did you mean `header`?",
         ),
         ("/identity", json!({"scopes": {"header": "x y"}}), "identity.scopes.header: found \"x y\", expected a header"),
         (
@@ -42,7 +62,11 @@ pub fn refused() -> Vec<Refused> {
             json!({"attributes": {"header": []}}),
             "identity.attributes.header: found an empty list, expected",
         ),
-        ("/identity", json!({"attributes": {"from": {"": "x"}}}), "identity.attributes.from: found text that is empty"),
+        (
+            "/identity",
+            json!({"attributes": {"from": {"": "x"}}}),
+            "identity.attributes.from: found an empty text, expected 1 to 128 bytes without control characters",
+        ),
         (
             "/identity",
             json!({"attributes": {"from": many_attributes()}}),
@@ -52,13 +76,12 @@ pub fn refused() -> Vec<Refused> {
         (
             "/identity",
             json!({"preset": "keycloak"}),
-            "identity.preset: unknown variant `keycloak`, expected one of `auth-o-tron`, `oauth2-proxy`, \
-             `oauth2-proxy-auth-request`, `authelia`, `authentik`, `kubernetes`",
+            "identity.preset: found `keycloak`, expected one of `auth-o-tron`, `oauth2-proxy`, `oauth2-proxy-auth-request`,",
         ),
         (
             "/identity",
             json!({"preset": ["authelia"]}),
-            "identity.preset: found a value of another type, expected a string",
+            "identity.preset: found a list, expected one of `auth-o-tron`, `oauth2-proxy`, `oauth2-proxy-auth-request`, `au",
         ),
         ("/identity", json!({"preset": "oauth2-proxy"}), NO_REALM),
         ("/identity", json!({"preset": "oauth2-proxy-auth-request"}), NO_REALM),
@@ -73,7 +96,7 @@ pub fn refused() -> Vec<Refused> {
         (
             "/identity",
             json!({"preset": "authelia", "realm": {"value": ""}}),
-            "identity.realm.value: found text that is",
+            "identity.realm.value: found an empty text, expected 1 to 256 bytes without control characters",
         ),
         (
             "/identity",
@@ -87,7 +110,7 @@ pub fn refused() -> Vec<Refused> {
                 "identity": {"preset": "authelia", "realm": {"value": "a"}},
                 "trust": [{"shared_secret": {"header": "x", "secret_env": "PROXY_SECRET"}}],
             }),
-            "identity.username.header: found \"remote-user\", which serves another purpose already",
+            "identity.username.header: found \"remote-user\", which carries the token already, expected another header",
         ),
     ]
 }
@@ -98,5 +121,4 @@ fn many_attributes() -> Value {
 }
 
 /// What a preset without realms needs.
-const NO_REALM: &str =
-    "identity.realm: missing, expected `value` or `header`, as the headers of the preset tell no realm";
+const NO_REALM: &str = "identity.realm: missing, and the preset has no header for it; expected {\"value\": \"corp\"} or {\"header\": \"x-auth-realm\"}";
