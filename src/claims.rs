@@ -55,6 +55,7 @@ const RESERVED: &[&str] =
 impl Config {
     /// Compiles the section, which stands at `field`. No token is to be longer than `max_bytes`. Without either, what can
     /// be checked is.
+    #[must_use]
     pub fn compile(&self, field: &Field<'_>, jwt: Option<&Jwt>, max_bytes: Option<usize>) -> Option<ClaimSet> {
         let aud = if self.aud && jwt.is_some_and(|jwt| jwt.audience.is_none()) {
             field.name("aud").refuse(ErrorKind::Contradiction, "found true, expected jwt.aud beside it")
