@@ -9,13 +9,14 @@ use crate::support::{
     PROOF, SIGNING_SECRET,
     configurations::{RESERVED, TYPED_SECRET, VARIABLES, accepted, changed, refused},
     envoy,
-    shipped::{demo_configuration, manager, on_free_ports, plugin, shipped},
+    shipped::{demo_configuration, manager, on_free_ports, plugin, shipped, without_service},
     trials,
 };
 
 /// The demo's bootstrap with `given` as the filter's `configuration`, and some variables for the wrong ones.
 fn bootstrap(given: Value) -> Value {
     let mut bootstrap = shipped("envoy.yaml");
+    without_service(&mut bootstrap);
     on_free_ports(&mut bootstrap, 1);
     let filter = plugin(manager(&mut bootstrap));
     filter["configuration"] = given;

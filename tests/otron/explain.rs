@@ -37,7 +37,8 @@ pub fn trials() -> Vec<Trial> {
 /// Requests and attacks in HTTP/1.1 that come to the filter as they are.
 fn table() -> Vec<Case> {
     let is_seen = |case: &Case| {
-        let is_refused = matches!(case.expected, Expected::Refused | Expected::RefusedWith(_));
+        let is_refused =
+            matches!(case.expected, Expected::Refused | Expected::RefusedWith(_) | Expected::RefusedSince(..));
         case.protocol == Protocol::Http1 && !is_refused && !is_rewritten(case)
     };
     let mut table = [requests::table(), attacks::table()].concat();
