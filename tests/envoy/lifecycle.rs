@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     ops::Range,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,12 +14,15 @@ use std::{
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::support::{
-    Connection, Envoy, PROOF, Reply, SIGNING_SECRET, claims, demo_configuration, envoy::version, gateways, manager,
-    on_free_ports, shipped, trials::plain, verify_with, wait_until,
+    Connection, Envoy, PROOF, Reply, SIGNING_SECRET, claims, demo_configuration,
+    discovery::{self, Discovery, Update, echo, plugin_of},
+    envoy::version,
+    gateways,
+    trials::plain,
+    verify_with,
 };
 
 const SECRETS: [&str; 4] = [
@@ -39,14 +41,6 @@ fn gateway(change: impl FnOnce(&mut Value)) -> Value {
     let mut bootstrap = gateways(&[("gateway", configuration)], 1);
     echo(&mut bootstrap);
     bootstrap
-}
-
-fn echo(bootstrap: &mut Value) {
-    manager(bootstrap)["route_config"]["virtual_hosts"][0]["routes"] = json!([{
-        "match": {"prefix": "/"},
-        "direct_response": {"status": 200},
-        "response_headers_to_add": [{"header": {"key": "x-token", "value": "%REQ(authorization)%"}}],
-    }]);
 }
 
 fn request(user: &str) -> String {
@@ -170,10 +164,6 @@ fn the_scheduled_key_takes_over_at_its_second() {
 
 // === the configuration ===
 
-const RELOADS: &str = "extension_config_discovery.http_filter.auth_o_tron.config_reload";
-const SUCCESSES: &str = "extension_config_discovery.http_filter.auth_o_tron.update_success";
-const REFUSALS: &str = "extension_config_discovery.http_filter.auth_o_tron.update_rejected";
-
 /// Before 1.39, Envoy counts a new environment as taken over and keeps the VM that has the old one. Only a new `vm_id`
 /// beside it makes a new VM.
 fn environment_makes_a_vm() -> bool {
@@ -187,10 +177,10 @@ enum Place {
     Configuration,
 }
 
-/// The resource file of the shipped `envoy/ecds.yaml`, as data.
+/// The shipped resource, with this signing secret.
 fn resource(place: Place, secret: &str) -> Value {
-    let mut resource = shipped("ecds/auth_o_tron.yaml");
-    let plugin = &mut resource["resources"][0]["typed_config"]["config"];
+    let mut resource = discovery::resource();
+    let plugin = plugin_of(&mut resource);
     let text = plugin["configuration"]["value"].as_str().unwrap();
     let mut configuration: Value = serde_json::from_str(text).unwrap();
     configuration["token"] = json!({"reuse": 30});
@@ -208,40 +198,6 @@ fn resource(place: Place, secret: &str) -> Value {
     }
     plugin["configuration"]["value"] = json!(configuration.to_string());
     resource
-}
-
-/// Puts the new file in the place of the old one in one step.
-fn replace(file: &Path, resource: &Value) {
-    let new = file.with_extension("new");
-    fs::write(&new, resource.to_string()).unwrap();
-    fs::rename(new, file).unwrap();
-}
-
-/// An Envoy that watches the file of its filter.
-struct Discovery {
-    envoy: Envoy,
-    directory: TempDir,
-}
-
-impl Discovery {
-    fn start() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("filter.json");
-        replace(&file, &resource(Place::Environment, SIGNING_SECRET));
-        let mut bootstrap = shipped("ecds.yaml");
-        on_free_ports(&mut bootstrap, 1);
-        echo(&mut bootstrap);
-        let source = &mut manager(&mut bootstrap)["http_filters"][0]["config_discovery"]["config_source"];
-        source["path_config_source"]["path"] = json!(file);
-        Self { envoy: Envoy::start("warning", &bootstrap), directory }
-    }
-
-    /// Waits until this counter moves.
-    fn update(&self, counter: &str, resource: &Value) {
-        let before = self.envoy.stat(counter).unwrap();
-        replace(&self.directory.path().join("filter.json"), resource);
-        wait_until(counter, || self.envoy.stat(counter).unwrap() > before);
-    }
 }
 
 /// A secret, and the time within which a request may get a token of it.
@@ -262,11 +218,10 @@ fn let_pass() {
 fn a_new_configuration_under_load() {
     use Place::{Configuration, Environment};
 
-    let discovery = Discovery::start();
+    let discovery = Discovery::start(&resource(Environment, SIGNING_SECRET));
     let envoy = &discovery.envoy;
-    let update = |counter, resource: &Value| discovery.update(counter, resource);
     let refuse = |place| {
-        update(REFUSALS, &resource(place, "too short"));
+        assert_eq!(discovery.update(&resource(place, "too short")), Update::Rejected);
         thread::sleep(Duration::from_millis(100));
     };
     let start = SystemTime::now();
@@ -277,7 +232,7 @@ fn a_new_configuration_under_load() {
         refuse(Configuration);
         let_pass();
         let offered = SystemTime::now();
-        update(RELOADS, &resource(place, secret));
+        assert_eq!(discovery.update(&resource(place, secret)), Update::Success);
         let active = SystemTime::now();
         reigns.last_mut().unwrap().end = Some(active);
         reigns.push(Reign { secret, offered, active, end: None });
@@ -308,14 +263,13 @@ fn a_new_configuration_under_load() {
 }
 
 fn a_new_environment_makes_a_new_vm_since_1_39() {
-    let discovery = Discovery::start();
+    let discovery = Discovery::start(&resource(Place::Environment, SIGNING_SECRET));
     let mut resource = resource(Place::Environment, SECRETS[0]);
     if !environment_makes_a_vm() {
         // That of the VM which serves.
-        resource["resources"][0]["typed_config"]["config"]["vm_config"]["vm_id"] =
-            json!(format!("with {SIGNING_SECRET}"));
+        plugin_of(&mut resource)["vm_config"]["vm_id"] = json!(format!("with {SIGNING_SECRET}"));
     }
-    discovery.update(SUCCESSES, &resource);
+    assert_eq!(discovery.update(&resource), Update::Success);
     let expected = if environment_makes_a_vm() { SECRETS[0] } else { SIGNING_SECRET };
     // Longer than a worker takes to have it.
     let_pass();
