@@ -2,8 +2,12 @@
 
 MODULE := target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
 TOOLCHAIN := $(shell sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
-# Evaluated where it is used, after `tools`: ENVOY_BIN, else `envoy` on PATH, else a pinned release in target/.
-FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && [ -n "$$ENVOY_BIN" ] && export ENVOY_BIN
+# Evaluated where they are used, after `tools`: ENVOY_BIN, else the newest pinned release, in target/; for what is no
+# test, before that `envoy` on PATH.
+FIND_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py)" && export ENVOY_BIN
+FIND_INSTALLED_ENVOY = ENVOY_BIN="$$(python3 tests/support/find_envoy.py --installed)" && export ENVOY_BIN
+VERSIONS = $(shell python3 tests/support/find_envoy.py --versions)
+CARGO_TEST := cargo test --locked --features cli
 # The module as an OCI image: its name, and the URL of the source for its label.
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
 IMAGE := auth-o-tron-envoy:$(VERSION)
@@ -15,17 +19,17 @@ OHA := target/oha-$(OHA_VERSION)/bin/oha
 BENCH :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run build otron schema test manifests dashboard compose-test image bench bench-core cost fuzz ci
-.PHONY: format lint doc tools toolchain
+.PHONY: help demo run build otron schema test versions compose-test image bench bench-core cost fuzz ci tools toolchain
+.PHONY: check-format check-lint check-doc check-manifests check-dashboard
 
 help: ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 23
 
 demo: build ## build, start Envoy, send real requests, show what came out, stop
-	@$(FIND_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN"
+	@$(FIND_INSTALLED_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN"
 
 run: build ## the demo's Envoy, kept running, with curl lines to try
-	@$(FIND_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN" --keep
+	@$(FIND_INSTALLED_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN" --keep
 
 # The same module on every machine: panic messages would name the directories that it was built in.
 NO_PATHS := "--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo", "--remap-path-prefix=$(CURDIR)=."
@@ -40,17 +44,18 @@ schema: toolchain ## write down the JSON Schema of the configuration: envoy/plug
 	cargo run --locked --quiet --features cli -- schema > target/plugin-config.schema.json
 	mv target/plugin-config.schema.json envoy/
 
-test: build ## every test: core, module, real Envoy, command
-	@$(FIND_ENVOY) && cargo test --locked --features cli
+test: build ## every test; those in Envoy on the oldest that is supported, too (with ENVOY_BIN, on that one alone)
+	@$(FIND_ENVOY) && $(CARGO_TEST)
+	@$(if $(ENVOY_BIN),,$(call TEST_ON,$(firstword $(VERSIONS))))
 
-manifests: toolchain ## the fields of the manifests for Istio and Envoy Gateway, by the resources' types
-	cargo test --locked --manifest-path tests/platforms/manifests/Cargo.toml --target-dir target/manifests
+versions: build ## the tests in Envoy, on each Envoy that is supported
+	@$(foreach version,$(VERSIONS),$(call TEST_ON,$(version)) &&) true
 
-dashboard: build ## every query of the dashboard, in a real Prometheus
-	@$(FIND_ENVOY) && cargo test --locked --test platforms -- --ignored prometheus
+TEST_ON = echo "Envoy $(1):" && ENVOY_BIN="$$(python3 tests/support/find_envoy.py --version $(1))" && export ENVOY_BIN \
+	&& $(CARGO_TEST) --test envoy
 
 compose-test: build ## envoy/docker-compose.yaml and the OCI image in a Docker of its own; root on Debian
-	@$(FIND_ENVOY) && cargo test --locked --test platforms -- --ignored docker
+	@$(FIND_ENVOY) && $(CARGO_TEST) --test platforms -- --ignored docker-compose
 
 # The fetchers of Istio and Envoy Gateway ask for linux/amd64, wherever they run. Without attestations there is nothing
 # to ask: the image is one manifest.
@@ -72,7 +77,7 @@ $(OHA): | tools
 	cargo install oha --locked --version $(OHA_VERSION) --root target/oha-$(OHA_VERSION)
 
 cost: build ## write down what a request costs in the module: tests/module/cost.json
-	RECORD_COST=1 cargo test --locked --test module cost
+	RECORD_COST=1 $(CARGO_TEST) --test module cost
 
 fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 	@rustup run nightly rustc --version >/dev/null 2>&1 || rustup toolchain install nightly --profile minimal
@@ -83,18 +88,24 @@ fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 			-max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 || exit 1; \
 	done
 
-ci: format lint doc manifests dashboard test ## what .ci/run calls
-
-format: toolchain ## check the format
+check-format: toolchain ## check the format
 	cargo fmt --check
 	rustfmt --edition 2024 --check $(wildcard tests/platforms/manifests/*.rs tests/bench/*/*.rs tests/fuzz/*/*.rs)
 
-lint: toolchain ## clippy, for the host and for the module
+check-lint: toolchain ## check by clippy, for the host and for the module
 	cargo clippy --locked --all-targets --features cli -- -D warnings
 	cargo clippy --locked --lib --target wasm32-wasip1 -- -D warnings
 
-doc: toolchain ## rustdoc without warnings
+check-doc: toolchain ## check that rustdoc has no warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli
+
+check-manifests: toolchain ## check the fields of the manifests for Istio and Envoy Gateway, by the resources' types
+	cargo test --locked --manifest-path tests/platforms/manifests/Cargo.toml --target-dir target/manifests
+
+check-dashboard: build ## check every query of the dashboard in a real Prometheus, Debian's
+	@$(FIND_ENVOY) && $(CARGO_TEST) --test platforms -- --ignored prometheus
+
+ci: check-format check-lint check-doc check-manifests check-dashboard test ## what .ci/run calls
 
 # cc: rustc links build scripts and native tests with it.
 tools:

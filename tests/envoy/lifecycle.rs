@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     ops::Range,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,13 +12,18 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use crate::support::{
-    Connection, Envoy, PROOF, Reply, SIGNING_SECRET, claims, demo_configuration, gateways, manager, on_free_ports,
-    shipped, trials::plain, verify_with, wait_until,
-};
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::support::{
+    Connection, Envoy, PROOF, Reply, SIGNING_SECRET, claims, demo_configuration,
+    discovery::{self, Discovery, Update, echo, plugin_of},
+    envoy::version,
+    gateways,
+    trials::plain,
+    verify_with,
+};
 
 const SECRETS: [&str; 4] = [
     "a second secret of the tests, long enough for HS256",
@@ -39,16 +43,6 @@ fn gateway(change: impl FnOnce(&mut Value)) -> Value {
     bootstrap
 }
 
-fn echo(bootstrap: &mut Value) {
-    manager(bootstrap)["route_config"]["virtual_hosts"][0]["routes"] = json!([{
-        "match": {"prefix": "/"},
-        "direct_response": {
-            "status": 200,
-            "body_format": {"text_format_source": {"inline_string": "%REQ(authorization)%"}},
-        },
-    }]);
-}
-
 fn request(user: &str) -> String {
     format!(
         "GET / HTTP/1.1\r\nhost: test\r\nx-auth-proof: {PROOF}\r\n\
@@ -59,10 +53,10 @@ fn request(user: &str) -> String {
 }
 
 /// The token that the gateway answered with.
-fn token(reply: Reply) -> String {
+fn token(reply: &Reply) -> String {
     assert_eq!(reply.status, 200, "{reply:?}");
-    let body = String::from_utf8(reply.message.body).unwrap();
-    body.strip_prefix("Bearer ").expect("a token").to_owned()
+    let token = reply.value("x-token").expect("a token");
+    token.strip_prefix("Bearer ").unwrap().to_owned()
 }
 
 /// What one request got, and when: by the clock that Envoy has, too.
@@ -93,7 +87,7 @@ impl Traffic {
                     }
                     let sent = SystemTime::now();
                     connection.write(request(user).as_bytes());
-                    let token = token(connection.read());
+                    let token = token(&connection.read());
                     seen.push(Seen { user, sent, received: SystemTime::now(), token });
                     thread::sleep(Duration::from_millis(1));
                 }
@@ -170,8 +164,11 @@ fn the_scheduled_key_takes_over_at_its_second() {
 
 // === the configuration ===
 
-const RELOADS: &str = "extension_config_discovery.http_filter.auth_o_tron.config_reload";
-const REFUSALS: &str = "extension_config_discovery.http_filter.auth_o_tron.update_rejected";
+/// Before 1.39, Envoy counts a new environment as taken over and keeps the VM that has the old one. Only a new `vm_id`
+/// beside it makes a new VM.
+fn environment_makes_a_vm() -> bool {
+    version() >= (1, 39)
+}
 
 /// Where the signing secret stands. A new environment makes a new VM; a new configuration goes to the VM that serves.
 #[derive(Clone, Copy)]
@@ -180,16 +177,19 @@ enum Place {
     Configuration,
 }
 
-/// The resource file of the shipped `envoy/ecds.yaml`, as data.
+/// The shipped resource, with this signing secret.
 fn resource(place: Place, secret: &str) -> Value {
-    let mut resource = shipped("ecds/auth_o_tron.yaml");
-    let plugin = &mut resource["resources"][0]["typed_config"]["config"];
+    let mut resource = discovery::resource();
+    let plugin = plugin_of(&mut resource);
     let text = plugin["configuration"]["value"].as_str().unwrap();
     let mut configuration: Value = serde_json::from_str(text).unwrap();
     configuration["token"] = json!({"reuse": 30});
     match place {
         Place::Environment => {
             plugin["vm_config"]["environment_variables"]["key_values"]["AUTH_O_TRON_SECRET"] = json!(secret);
+            if !environment_makes_a_vm() {
+                plugin["vm_config"]["vm_id"] = json!(format!("with {secret}"));
+            }
         }
         Place::Configuration => {
             configuration["jwt"].as_object_mut().unwrap().remove("secret_env");
@@ -198,13 +198,6 @@ fn resource(place: Place, secret: &str) -> Value {
     }
     plugin["configuration"]["value"] = json!(configuration.to_string());
     resource
-}
-
-/// Puts the new file in the place of the old one in one step.
-fn replace(file: &Path, resource: &Value) {
-    let new = file.with_extension("new");
-    fs::write(&new, resource.to_string()).unwrap();
-    fs::rename(new, file).unwrap();
 }
 
 /// A secret, and the time within which a request may get a token of it.
@@ -225,23 +218,10 @@ fn let_pass() {
 fn a_new_configuration_under_load() {
     use Place::{Configuration, Environment};
 
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("filter.json");
-    replace(&file, &resource(Environment, SIGNING_SECRET));
-    let mut bootstrap = shipped("ecds.yaml");
-    on_free_ports(&mut bootstrap, 1);
-    echo(&mut bootstrap);
-    let source = &mut manager(&mut bootstrap)["http_filters"][0]["config_discovery"]["config_source"];
-    source["path_config_source"]["path"] = json!(file);
-    let envoy = Envoy::start("warning", &bootstrap);
-
-    let update = |counter, resource: &Value| {
-        let before = envoy.stat(counter).unwrap();
-        replace(&file, resource);
-        wait_until(counter, || envoy.stat(counter).unwrap() > before);
-    };
+    let discovery = Discovery::start(&resource(Environment, SIGNING_SECRET));
+    let envoy = &discovery.envoy;
     let refuse = |place| {
-        update(REFUSALS, &resource(place, "too short"));
+        assert_eq!(discovery.update(&resource(place, "too short")), Update::Rejected);
         thread::sleep(Duration::from_millis(100));
     };
     let start = SystemTime::now();
@@ -252,7 +232,7 @@ fn a_new_configuration_under_load() {
         refuse(Configuration);
         let_pass();
         let offered = SystemTime::now();
-        update(RELOADS, &resource(place, secret));
+        assert_eq!(discovery.update(&resource(place, secret)), Update::Success);
         let active = SystemTime::now();
         reigns.last_mut().unwrap().end = Some(active);
         reigns.push(Reign { secret, offered, active, end: None });
@@ -282,6 +262,22 @@ fn a_new_configuration_under_load() {
     assert!(envoy.stat(REUSED).unwrap() > 0);
 }
 
+fn a_new_environment_makes_a_new_vm_since_1_39() {
+    let discovery = Discovery::start(&resource(Place::Environment, SIGNING_SECRET));
+    let mut resource = resource(Place::Environment, SECRETS[0]);
+    if !environment_makes_a_vm() {
+        // That of the VM which serves.
+        plugin_of(&mut resource)["vm_config"]["vm_id"] = json!(format!("with {SIGNING_SECRET}"));
+    }
+    assert_eq!(discovery.update(&resource), Update::Success);
+    let expected = if environment_makes_a_vm() { SECRETS[0] } else { SIGNING_SECRET };
+    // Longer than a worker takes to have it.
+    let_pass();
+    let mut connection = Connection::open(discovery.envoy.port("gateway"));
+    connection.write(request("alice").as_bytes());
+    assert!(verify_with(expected, &token(&connection.read())).is_some());
+}
+
 // === many identities ===
 
 /// What the process may grow by once both generations of the cache have been full. Nothing is the aim, and 0.1 MiB is
@@ -303,10 +299,10 @@ fn two_hundred_thousand_identities_stay_within_the_bound() {
                 connection.write(request(user).as_bytes());
             }
             let replies = connections.iter_mut().zip(&users);
-            let tokens: Vec<_> = replies.map(|(connection, user)| token_of(user, connection.read())).collect();
+            let tokens: Vec<_> = replies.map(|(connection, user)| token_of(user, &connection.read())).collect();
             // Among all the others, a token is still handed out again.
             connections[0].write(request(&users[0]).as_bytes());
-            assert_eq!(token_of(&users[0], connections[0].read()), tokens[0]);
+            assert_eq!(token_of(&users[0], &connections[0].read()), tokens[0]);
         }
     };
     send(0..WARM_UP);
@@ -322,7 +318,7 @@ fn two_hundred_thousand_identities_stay_within_the_bound() {
 }
 
 /// The token in a reply, which must be this user's.
-fn token_of(user: &str, reply: Reply) -> String {
+fn token_of(user: &str, reply: &Reply) -> String {
     let token = token(reply);
     assert_eq!(claims(&token)["sub"], format!("internal-{user}"));
     token
@@ -338,6 +334,7 @@ pub fn trials() -> Vec<Trial> {
     plain![
         the_scheduled_key_takes_over_at_its_second,
         a_new_configuration_under_load,
+        a_new_environment_makes_a_new_vm_since_1_39,
         two_hundred_thousand_identities_stay_within_the_bound,
     ]
 }

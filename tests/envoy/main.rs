@@ -30,5 +30,6 @@ fn main() -> ExitCode {
     ];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
     JUDGE.end();
+    configurations::RUNNING.end();
     conclusion.exit_code()
 }

@@ -3,14 +3,15 @@
 //! What a case sends is what a client writes on the wire. The command is told what the filter sees of it, so what Envoy
 //! itself makes of a request is done here: see [`seen`].
 
-use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt, path::PathBuf, process::Command};
+use std::{ffi::OsString, fs, os::unix::ffi::OsStringExt, path::PathBuf};
 
 use libtest_mimic::Trial;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::command::{otron, run};
 use crate::support::{
-    Lines, Message, PROOF, SIGNING_SECRET,
+    Lines, Message,
     cases::{Case, Expected, Protocol, alice, attacks, gateways, honest, lines, requests, without},
     judge::{self, Judge},
     shipped, token,
@@ -37,7 +38,8 @@ pub fn trials() -> Vec<Trial> {
 /// Requests and attacks in HTTP/1.1 that come to the filter as they are.
 fn table() -> Vec<Case> {
     let is_seen = |case: &Case| {
-        let is_refused = matches!(case.expected, Expected::Refused | Expected::RefusedWith(_));
+        let is_refused =
+            matches!(case.expected, Expected::Refused | Expected::RefusedWith(_) | Expected::RefusedSince(..));
         case.protocol == Protocol::Http1 && !is_refused && !is_rewritten(case)
     };
     let mut table = [requests::table(), attacks::table()].concat();
@@ -64,23 +66,6 @@ pub fn check_sample(file: &str) {
         assert_eq!(world.judge.exchange(&case).status().0, status, "{name}");
         world.compare(&case);
     }
-}
-
-/// What a command said, and how it ended.
-struct Said {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-fn otron(args: impl IntoIterator<Item = OsString>) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_otron"))
-        .args(args)
-        .envs([("AUTH_O_TRON_SECRET", SIGNING_SECRET), ("PROXY_SECRET", PROOF), ("OTHER_SECRET", &"x".repeat(32))])
-        .output()
-        .expect("otron starts");
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Said { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
 fn strings(args: &[&str]) -> Vec<OsString> {
@@ -148,12 +133,12 @@ impl World {
         if let Some(issued) = &issued {
             args.extend(strings(&["--at", &token::claims(issued)["iat"].to_string()]));
         }
-        let said = otron(args);
-        let explained: Value = serde_json::from_str(&said.stdout).unwrap_or_else(|_| panic!("{}", said.stderr));
+        let said = otron(&args, "");
+        let explained: Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{}", said.err));
         assert_eq!(explained["warnings"], json!([]));
         let Some(arrived) = envoy.arrived else {
             let reply = envoy.reply.expect("a reply");
-            assert_eq!(said.code, Some(1), "Envoy: {reply:?}, otron: {explained}");
+            assert_eq!(said.code, 1, "Envoy: {reply:?}, otron: {explained}");
             assert_eq!(explained["status"], reply.status, "{explained}");
             if case.method != "HEAD" {
                 let body: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -163,7 +148,7 @@ impl World {
             }
             return;
         };
-        assert_eq!(said.code, Some(0), "Envoy: {arrived:?}, otron: {explained}");
+        assert_eq!(said.code, 0, "Envoy: {arrived:?}, otron: {explained}");
         assert_eq!(explained["outcome"], if issued.is_some() { "issued" } else { "passed" });
         assert_eq!(explained["proof"].is_string(), issued.is_some(), "{explained}");
         check_headers(&explained, &arrived, case, token_header);
@@ -188,14 +173,14 @@ impl World {
         for (name, value) in &headers {
             args.extend(["-H".into(), format!("{name}: {}", str::from_utf8(value).unwrap()).into()]);
         }
-        let said = otron(args);
-        assert_eq!((said.code, said.stderr.as_str()), (Some(0), ""));
+        let said = otron(&args, "");
+        assert_eq!((said.code, said.err.as_str()), (0, ""));
         let header = |line: &str| {
             let (name, value) =
                 line.strip_prefix("-H '").unwrap().strip_suffix('\'').unwrap().split_once(": ").unwrap();
             (name.to_owned(), value.as_bytes().to_vec())
         };
-        let signature: Lines = said.stdout.lines().map(header).collect();
+        let signature: Lines = said.out.lines().map(header).collect();
         assert_eq!(signature.len(), 2);
         for (target, expected) in [("/a?b=c", 200), ("/b?b=c", 401)] {
             let headers = [headers.clone(), signature.clone()].concat();
@@ -222,16 +207,17 @@ impl World {
             ("", &[], 1),
         ] {
             let args = [&["verify", "--json", token, "--secret-env", "AUTH_O_TRON_SECRET"], more].concat();
-            let said = otron(strings(&args));
-            assert_eq!(said.code, Some(code), "{token} {more:?}: {}{}", said.stdout, said.stderr);
-            let answer: Value = serde_json::from_str(&said.stdout).unwrap();
+            let said = otron(&args, "");
+            assert_eq!(said.code, code, "{token} {more:?}: {}{}", said.out, said.err);
+            let answer: Value = serde_json::from_str(&said.out).unwrap();
             assert_eq!(answer["valid"], code == 0);
             assert_eq!(answer["claims"]["sub"], if code == 0 { json!("internal-alice") } else { Value::Null });
         }
-        let wrong_secret = otron(strings(&["verify", &token, "--secret-env", "OTHER_SECRET"]));
-        assert_eq!(wrong_secret.code, Some(1));
-        let no_secret = otron(strings(&["verify", &token, "--secret-env", "ABSENT"]));
-        assert_eq!(no_secret.code, Some(2));
+        let other = "x".repeat(32);
+        let wrong_secret = run(&["verify", &token, "--secret-env", "OTHER"], "", &[("OTHER", &other)]);
+        assert_eq!(wrong_secret.code, 1);
+        let no_secret = otron(&["verify", &token, "--secret-env", "ABSENT"], "");
+        assert_eq!(no_secret.code, 2);
     }
 }
 

@@ -3,9 +3,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod command;
 mod explain;
 mod schema;
+mod verbs;
 
 use std::process::ExitCode;
 
@@ -16,7 +18,7 @@ use self::support::shipped::{self, Run};
 const RUNS: &[Run] = &[("plugin-config/auth_o_tron.yaml", explain::check_sample)];
 
 fn main() -> ExitCode {
-    let trials = [command::trials(), schema::trials(), shipped::runs("otron", RUNS), explain::trials()];
+    let trials = [check::trials(), verbs::trials(), schema::trials(), shipped::runs("otron", RUNS), explain::trials()];
     let conclusion = libtest_mimic::run(&Arguments::from_args(), trials.into_iter().flatten().collect());
     explain::WORLD.end();
     conclusion.exit_code()

@@ -24,6 +24,21 @@ pub fn envoy_bin() -> &'static Path {
     })
 }
 
+/// Its version, major and minor.
+pub fn version() -> (u32, u32) {
+    static VERSION: LazyLock<(u32, u32)> = LazyLock::new(|| {
+        // …/envoy  version: 55d4de1d/1.40.0/Clean/RELEASE/BoringSSL
+        let text = run(Command::new(envoy_bin()).arg("--version"));
+        let mut numbers = text.split('/').find_map(|part| {
+            let numbers: Option<Vec<u32>> = part.split('.').map(|number| number.parse().ok()).collect();
+            numbers.filter(|numbers| numbers.len() == 3)
+        });
+        let numbers = numbers.take().unwrap_or_else(|| panic!("no version in {text}"));
+        (numbers[0], numbers[1])
+    });
+    *VERSION
+}
+
 /// Envoy ends with the thread that started it (`PR_SET_PDEATHSIG`), not with the process. So one thread starts them all,
 /// and lives as long as the tests.
 fn spawn(command: Command) -> Child {

@@ -10,9 +10,14 @@ def variable(name):
     return name.upper().replace("-", "_") + "_BIN"
 
 
+def named(name):
+    """The program of its variable, else None."""
+    program = os.environ.get(variable(name))
+    if program:
+        return shutil.which(program) or sys.exit(f"{variable(name)} is {program!r}, which cannot be run")
+    return None
+
+
 def find(name):
     """The program of its variable, else NAME on PATH, else None."""
-    named = os.environ.get(variable(name))
-    if named:
-        return shutil.which(named) or sys.exit(f"{variable(name)} is {named!r}, which cannot be run")
-    return shutil.which(name)
+    return named(name) or shutil.which(name)

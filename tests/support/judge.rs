@@ -14,6 +14,7 @@ use tempfile::NamedTempFile;
 use super::{
     SIGNING_SECRET,
     cases::{Case, Expected, NAMES, Protocol, gateways, honest, now},
+    envoy::version,
     http::{Message, Reply, check_denied, check_denied_head, send},
     http2::Http2,
     scene::{Scene, Seen},
@@ -66,6 +67,7 @@ impl Judge {
 
     /// Runs a row. Then the worker must still issue, and what comes late is seen as well.
     pub fn check(&mut self, case: &Case) {
+        let case = &Case { expected: case.expected.clone().on(version()), ..case.clone() };
         // What a failed trial left behind is not this one's.
         self.scene.upstream.take_all();
         self.read_log(None);
@@ -89,7 +91,7 @@ impl Judge {
                 check_reply(case, *code, &seen);
                 check_log(case, *code, seen.reply.as_ref(), &denials);
             }
-            Expected::Refused | Expected::RefusedWith(_) => {
+            Expected::Refused | Expected::RefusedWith(_) | Expected::RefusedSince(..) => {
                 assert!(seen.arrived.is_none(), "it reached the service: {seen:?}");
                 check_refused(&case.expected, seen.reply.as_ref());
             }

@@ -6,6 +6,7 @@
 
 pub mod cases;
 pub mod configurations;
+pub mod discovery;
 pub mod envoy;
 pub mod http;
 pub mod http2;

@@ -105,6 +105,11 @@ pub fn on_free_ports(bootstrap: &mut Value, upstream: u16) {
     endpoint["address"]["socket_address"]["port_value"] = json!(upstream);
 }
 
+/// Leaves the demo's service out.
+pub fn without_service(bootstrap: &mut Value) {
+    bootstrap["static_resources"]["listeners"].as_array_mut().unwrap().truncate(1);
+}
+
 /// The demo with one gateway for each plugin configuration, on free ports, in front of a service on `upstream`.
 pub fn gateways(configurations: &[(&str, Value)], upstream: u16) -> Value {
     let mut bootstrap = shipped("envoy.yaml");

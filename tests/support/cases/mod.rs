@@ -61,6 +61,19 @@ pub enum Expected {
     Refused,
     /// Envoy itself refuses by this status.
     RefusedWith(u16),
+    /// Envoy itself refuses since this version. To an older one it says nothing else than this, as in `Issued`.
+    RefusedSince((u32, u32), Value),
+}
+
+impl Expected {
+    /// What is expected on Envoy of this version.
+    pub fn on(self, version: (u32, u32)) -> Self {
+        match self {
+            Self::RefusedSince(since, _) if version >= since => Self::Refused,
+            Self::RefusedSince(_, claims) => Self::Issued(claims),
+            other => other,
+        }
+    }
 }
 
 impl Case {

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde_json::json;
+
 use super::super::{
     super::{PROOF, http::Lines},
-    Expected::{Passed, Refused},
+    Expected::{Passed, Refused, RefusedSince},
     NAMES, Table, before, lines, with,
 };
-use super::{MALFORMED, MISSING, UNTRUSTED, alice, forging, honest, proven, signatures::signed};
+use super::{MALFORMED, MISSING, ROLES, UNTRUSTED, alice, forging, honest, proven, signatures::signed};
 
 /// The pseudo-headers of `GET http://test/`.
 const HTTP2_GET: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")];
@@ -164,5 +166,7 @@ pub fn pseudo_headers(t: &mut Table) {
         t.pseudo(what, &but(name, value), proven(), Refused);
     }
     t.pseudo("no pseudo-header", &[], proven(), Refused);
-    t.pseudo("a pseudo-header after the headers", &get[..3], with(proven(), ":authority", "test"), Refused);
+    // RFC 9113, section 8.3.
+    let late = RefusedSince((1, 37), json!({"roles": ROLES}));
+    t.pseudo("a pseudo-header after the headers", &get[..3], with(proven(), ":authority", "test"), late);
 }
