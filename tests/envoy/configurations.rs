@@ -112,8 +112,7 @@ fn refused_trials() -> Vec<Trial> {
         named(&described(pointer, &value), change(pointer, &value), expected.to_owned())
     });
     let reserved = RESERVED.iter().map(|claim| {
-        let expected =
-            format!("claims.extra.{claim}: found a claim that the filter sets, expected another name");
+        let expected = format!("claims.extra.{claim}: found a claim that the filter sets, expected another name");
         named(&format!("claims.extra.{claim}"), change("/claims", &json!({"extra": {*claim: "a"}})), expected)
     });
     let structure = json!({
@@ -169,6 +168,26 @@ fn check_unchanged() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Whoever wrote it learns of every error at once, a line each.
+fn check_every_error_has_a_line(running: &mut Discovery) {
+    let wrong =
+        json!({"jwt": {"iss": "", "exp": "1h"}, "trust": [{}, {"peer": {"cidrs": ["x"]}}], "on_missing": "allow"});
+    running.envoy.new_log();
+    assert_eq!(running.update(&resource(&string_value(&wrong.to_string()))), Update::Rejected);
+    let log = running.envoy.new_log();
+    let lines = log.lines().filter_map(|line| line.split_once("configuration refused: ")).map(|(_, line)| line);
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "jwt.exp: found \"1h\", expected an integer",
+            "on_missing: found `allow`, expected `deny` or `pass`",
+            "trust[0]: found no proof, expected one of `shared_secret`, `signature`, `mtls`, `peer`, `filter_state`",
+            "trust[1].peer.cidrs[0]: found \"x\", expected an address and the length of its prefix, such as \"10.0.0.0/8\"",
+        ]
+    );
+    check_issues(running);
+}
+
 /// A secret in the configuration itself is taken, with a warning that names its place and not the secret. In the
 /// environment it warns of nothing.
 fn check_warned() {
@@ -207,6 +226,7 @@ fn check_warned() {
 pub fn trials() -> Vec<Trial> {
     let mut trials: Vec<_> =
         [refused_trials(), stopped_trials(), accepted_trials().collect()].into_iter().flatten().collect();
+    trials.push(trial("refused: several errors at once", || RUNNING.with(check_every_error_has_a_line)));
     trials.push(trial("accepted: the unchanged configuration", check_unchanged));
     trials.push(trial("accepted: a secret in the configuration, with a warning", check_warned));
     trials

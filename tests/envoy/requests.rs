@@ -25,6 +25,7 @@ pub fn trials() -> Vec<Trial> {
         named("a token is handed out again for the same identity only", reuse_is_for_the_same_identity),
         named("each outcome is counted once", each_outcome_is_counted_once),
         named("an access log tells outcome and subject", an_access_log_tells_outcome_and_subject),
+        named("the log says why a request goes on", the_log_says_why_a_request_goes_on),
     ];
     let owners = [trial(module_path!(), "no request stands in the tables twice", cases::check_owners)];
     let rows = trials::rows(module_path!(), &JUDGE, requests::table(), Judge::check);
@@ -133,5 +134,41 @@ fn an_access_log_tells_outcome_and_subject(judge: &mut Judge) {
         judge.exchange(&case(&name, gateway, target, headers));
         let line = format!("{name}: {expected}\n");
         wait_until(&line, || judge.access_log().contains(&line));
+    }
+}
+
+/// At debug level: the rule, the proof and the key that the decision stands on, and no value of the request.
+fn the_log_says_why_a_request_goes_on(judge: &mut Judge) {
+    let partner = set(without(alice(), "x-auth-proof"), PARTNER.0, PARTNER.1);
+    for (gateway, target, headers, expected) in [
+        ("shipped", "/", set(alice(), "x-auth-username", "dave"), "issued: no rule, trust[0] shared_secret, request "),
+        (
+            "reuse",
+            "/",
+            set(partner.clone(), "x-auth-username", "dave"),
+            "issued: no rule, trust[1] shared_secret, request ",
+        ),
+        ("reuse", "/", set(partner, "x-auth-username", "dave"), "reused: no rule, trust[1] shared_secret, request "),
+        (
+            "reuse",
+            "/other",
+            set(alice(), "x-auth-username", "erin"),
+            "issued: rules[0], trust[0] shared_secret, request ",
+        ),
+        (
+            "extended",
+            "/",
+            set(alice(), "x-auth-username", "erin"),
+            "issued: no rule, trust[0] shared_secret, key \"now\", request ",
+        ),
+        ("rules", "/open/a", Lines::new(), "passed: rules[2], request "),
+        ("pass", "/", Lines::new(), "passed: no rule, request "),
+    ] {
+        judge.read_log(None);
+        let case = case(&format!("why {expected}"), gateway, target, headers);
+        judge.exchange(&case);
+        let decisions = judge.read_log(Some(&case));
+        let [line] = &decisions[..] else { panic!("{decisions:?}") };
+        assert!(line.contains(expected), "{expected} in {line}");
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::{
     command::{PLAIN, otron, run},
-    support::{PROOF, SIGNING_SECRET, cases::now, configurations::TYPED_SECRET, trials::plain},
+    support::{PROOF, SIGNING_SECRET, cases::now, configurations::TYPED_SECRET, shipped_text, trials::plain},
 };
 
 fn exit_codes_are_those_of_the_help() {
@@ -71,7 +71,9 @@ fn an_explanation_says_rule_proof_claims_and_headers() {
         "proof    trust[0], shared_secret",
         "sets     authorization: Bearer eyJ",
         "removes  x-proof",
-        "\"sub\": \"internal-alice\"",
+        "header   {\"typ\":\"JWT\",\"alg\":\"HS256\"}",
+        // In the token's own order.
+        "claims   {\n             \"sub\": \"internal-alice\",\n             \"iss\": \"a\",\n             \"exp\": ",
         "exp      2026-12-01T01:00:00Z",
     ] {
         assert!(said.out.contains(line), "{line} in {}", said.out);
@@ -91,6 +93,21 @@ fn an_explanation_says_rule_proof_claims_and_headers() {
     let signed = format!("jwt: {{iss: a, exp: 1, secret_env: AUTH_O_TRON_SECRET}}\n{trust}\n");
     let said = run(&["sign", "-", "--keyid", "a", "-H", "x-auth-username: a"], &signed, &[]);
     assert_eq!((said.code, said.out.as_str()), (2, ""), "{said:?}");
+}
+
+/// Also as JSON the JOSE header and the claims are as they stand in the token.
+fn claims_are_in_the_tokens_own_order() {
+    let args = ["explain", "--json", "-", "-H", "x-auth-username: alice", "-H", "x-auth-realm: internal"];
+    let said = otron(&[&args[..], &["-H", &format!("x-proof: {PROOF}")]].concat(), PLAIN);
+    let expected = r#""header":{"typ":"JWT","alg":"HS256"},"claims":{"sub":"internal-alice","iss":"a","exp":"#;
+    assert!(said.out.contains(expected), "{said:?}");
+}
+
+/// Whoever misspells the name of a filter is told the names.
+fn a_filter_that_is_not_there_is_told_from_those_that_are() {
+    let said = otron(&["explain", "-", "--filter", "foo"], &shipped_text("envoy.yaml"));
+    assert_eq!((said.code, said.out.as_str()), (2, ""));
+    assert!(said.err.contains("-: found no filter \"foo\", expected one of: auth_o_tron"), "{said:?}");
 }
 
 fn properties_and_filter_state_are_evidence() {
@@ -167,6 +184,8 @@ pub fn trials() -> Vec<Trial> {
     plain![
         exit_codes_are_those_of_the_help,
         an_explanation_says_rule_proof_claims_and_headers,
+        claims_are_in_the_tokens_own_order,
+        a_filter_that_is_not_there_is_told_from_those_that_are,
         properties_and_filter_state_are_evidence,
         a_token_is_verified_with_no_secret_that_is_too_short,
         a_token_is_verified_as_a_service_does,

@@ -30,8 +30,7 @@ fn proves(change: impl FnOnce(&mut Vec<(String, String)>), now: i64) -> bool {
     let borrow = |headers: &[(String, String)]| -> Vec<(Vec<u8>, Vec<u8>)> {
         headers.iter().map(|(name, value)| (name.clone().into_bytes(), value.clone().into_bytes())).collect()
     };
-    let mut headers: Vec<_> =
-        HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let mut headers: Vec<_> = HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let bytes = borrow(&headers);
     let pairs: Vec<_> = bytes.iter().map(|(name, value)| (&**name, &**value)).collect();
     let lines = signature.sign("gw-1", &Request::scan(&names, &pairs), 1000).unwrap();
@@ -44,8 +43,7 @@ fn proves(change: impl FnOnce(&mut Vec<(String, String)>), now: i64) -> bool {
 
 #[test]
 fn what_the_gateway_signs_proves_for_as_long_as_max_age() {
-    for (now, expected) in [(1000, true), (995, true), (994, false), (1060, true), (1061, false), (i64::MIN, false)]
-    {
+    for (now, expected) in [(1000, true), (995, true), (994, false), (1060, true), (1061, false), (i64::MIN, false)] {
         assert_eq!(proves(|_| {}, now), expected, "{now}");
     }
 }
@@ -91,9 +89,8 @@ fn rfc_9421_b25_hmac_sha256() {
         .unwrap();
     let report = Report::default();
     let mut names = Names::default();
-    let [inputs, macs] = FIELDS.map(|name| {
-        names.own(&Field::section(&report, "test"), name, Purpose::Proof { repeatable: true }).unwrap()
-    });
+    let [inputs, macs] = FIELDS
+        .map(|name| names.own(&Field::section(&report, "test"), name, Purpose::Proof { repeatable: true }).unwrap());
     let key = Key { id: "test-shared-secret".to_owned(), keyed: Hmac::new_from_slice(&secret).unwrap() };
     let signature = Signature { inputs, macs, keys: vec![key], max_age: 60, components: Vec::new() };
     let mut pairs: [(&[u8], &[u8]); 7] = [
