@@ -28,10 +28,10 @@ help: ## show this list
 demo: build ## build, start Envoy, send real requests, show what came out, stop
 	@$(FIND_INSTALLED_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN"
 
-run: build ## the demo's Envoy, kept running, with curl lines to try
+run: build ## keep the demo's Envoy running, with curl lines to try
 	@$(FIND_INSTALLED_ENVOY) && python3 envoy/demo.py "$$ENVOY_BIN" --keep
 
-# The same module on every machine: panic messages would name the directories that it was built in.
+# The module is the same on every machine: without this, panic messages would name the directories of the build.
 NO_PATHS := "--remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo", "--remap-path-prefix=$(CURDIR)=."
 build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_envoy.wasm
 	cargo build --locked --release --lib --target wasm32-wasip1 \
@@ -40,43 +40,43 @@ build: toolchain ## build the filter: target/wasm32-wasip1/release/auth_o_tron_e
 otron: toolchain ## build the native command: target/release/otron
 	cargo build --locked --release --features cli --bin otron
 
-schema: toolchain ## write down the JSON Schema of the configuration: envoy/plugin-config.schema.json
+schema: toolchain ## write the JSON Schema of the configuration: envoy/plugin-config.schema.json
 	cargo run --locked --quiet --features cli -- schema > target/plugin-config.schema.json
 	mv target/plugin-config.schema.json envoy/
 
-test: build ## every test; those in Envoy on the oldest that is supported, too (with ENVOY_BIN, on that one alone)
+test: build ## run every test, those in Envoy on the newest and the oldest supported (or on ENVOY_BIN alone)
 	@$(FIND_ENVOY) && $(CARGO_TEST)
 	@$(if $(ENVOY_BIN),,$(call TEST_ON,$(firstword $(VERSIONS))))
 
-versions: build ## the tests in Envoy, on each Envoy that is supported
+versions: build ## run the tests in Envoy on every supported version
 	@$(foreach version,$(VERSIONS),$(call TEST_ON,$(version)) &&) true
 
 TEST_ON = echo "Envoy $(1):" && ENVOY_BIN="$$(python3 tests/support/find_envoy.py --version $(1))" && export ENVOY_BIN \
 	&& $(CARGO_TEST) --test envoy
 
-compose-test: build ## envoy/docker-compose.yaml and the OCI image in a Docker of its own; root on Debian
+compose-test: build ## run envoy/docker-compose.yaml and the OCI image in a Docker of their own; root on Debian
 	@$(FIND_ENVOY) && $(CARGO_TEST) --test platforms -- --ignored docker-compose
 
-# The fetchers of Istio and Envoy Gateway ask for linux/amd64, wherever they run. Without attestations there is nothing
-# to ask: the image is one manifest.
-image: build ## the module as an OCI image: auth-o-tron-envoy:VERSION
+# Istio and Envoy Gateway ask for linux/amd64, wherever they run. Without attestations the image is a single manifest,
+# so there is nothing to choose from.
+image: build ## build the module as an OCI image: auth-o-tron-envoy:VERSION
 	tar -c envoy/Dockerfile $(MODULE) | BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform linux/amd64 \
 		--build-arg VERSION=$(VERSION) --build-arg SOURCE=$(IMAGE_SOURCE) -f envoy/Dockerfile -t $(IMAGE) -
 
-bench: build $(OHA) ## what a request costs in Envoy, beside the alternatives
+bench: build $(OHA) ## measure what a request costs in Envoy, compared with the alternatives
 	for module in empty-sdk host-calls; do cargo build --locked --release --target-dir target/bench \
 		--target wasm32-wasip1 --manifest-path tests/bench/$$module/Cargo.toml || exit 1; done
 	cargo build --locked --release --target-dir target/bench --manifest-path tests/bench/token-service/Cargo.toml
 	@$(FIND_ENVOY) && python3 tests/bench/envoy.py "$$ENVOY_BIN" $(OHA) $(BENCH)
 
-bench-core: toolchain ## what a decision costs in the core, natively
+bench-core: toolchain ## measure what a decision costs in the core, natively
 	cargo bench --locked --bench core
 
 # The load generator.
 $(OHA): | tools
 	cargo install oha --locked --version $(OHA_VERSION) --root target/oha-$(OHA_VERSION)
 
-cost: build ## write down what a request costs in the module: tests/module/cost.json
+cost: build ## record what a request costs in the module: tests/module/cost.json
 	RECORD_COST=1 $(CARGO_TEST) --test module cost
 
 fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
@@ -89,7 +89,7 @@ fuzz: tools ## fuzz each target of tests/fuzz for FUZZ_SECONDS (60)
 	done
 
 # A macro declares the kinds of proof, so cargo fmt does not find their files; the others are in packages of their own.
-NOT_FOUND_BY_CARGO_FMT = $(wildcard src/trust/*.rs tests/platforms/manifests/*.rs tests/bench/*/*.rs tests/fuzz/*/*.rs)
+NOT_FOUND_BY_CARGO_FMT = $(wildcard src/trust/*.rs src/trust/*/*.rs tests/platforms/manifests/*.rs tests/bench/*/*.rs tests/fuzz/*/*.rs)
 
 format: toolchain ## format the Rust sources
 	cargo fmt
@@ -99,22 +99,22 @@ check-format: toolchain ## check the format
 	cargo fmt --check
 	rustfmt --edition 2024 --check $(NOT_FOUND_BY_CARGO_FMT)
 
-check-lint: toolchain ## check by clippy, for the host and for the module
+check-lint: toolchain ## run clippy, for the host and for the module
 	cargo clippy --locked --all-targets --features cli -- -D warnings
 	cargo clippy --locked --lib --target wasm32-wasip1 -- -D warnings
 
-check-doc: toolchain ## check that rustdoc has no warnings
+check-doc: toolchain ## run rustdoc, which must not warn
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features cli
 
-check-manifests: toolchain ## check the fields of the manifests for Istio and Envoy Gateway, by the resources' types
+check-manifests: toolchain ## check the manifests for Istio and Envoy Gateway against the resources' types
 	cargo test --locked --manifest-path tests/platforms/manifests/Cargo.toml --target-dir target/manifests
 
-check-dashboard: build ## check every query of the dashboard in a real Prometheus, Debian's
+check-dashboard: build ## run every query of the dashboard in a real Prometheus, Debian's
 	@$(FIND_ENVOY) && $(CARGO_TEST) --test platforms -- --ignored prometheus
 
-ci: check-format check-lint check-doc check-manifests check-dashboard test ## what .ci/run calls
+ci: check-format check-lint check-doc check-manifests check-dashboard test ## everything that .ci/run calls
 
-# cc: rustc links build scripts and native tests with it.
+# cc: rustc uses it to link build scripts and native tests.
 tools:
 	@for tool in cargo rustup python3 curl cc; do \
 		command -v $$tool >/dev/null || { echo "missing: $$tool. Install it and try again." >&2; exit 1; }; \

@@ -3,7 +3,7 @@
 
 demo.py ENVOY          sends real requests, shows what came out, and stops
 demo.py ENVOY --keep   keeps running until Ctrl-C
-demo.py --running      sends the requests to one that listens already, such as that of docker-compose.yaml
+demo.py --running      sends the requests to an Envoy that is already running, such as docker-compose.yaml's
 """
 
 import base64
@@ -33,7 +33,7 @@ PROOF = "x-auth-proof: demo-proof-known-to-everybody"
 
 
 def free_port(wanted):
-    """The port of the YAML where it is free, else any."""
+    """The port of the YAML if it is free, else any."""
     for port in (wanted, 0):
         with socket.socket() as listener:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -46,7 +46,7 @@ def free_port(wanted):
 
 
 def start(envoy, directory):
-    """Starts Envoy on free ports; returns the process and the ports by those of the YAML once it answers."""
+    """Starts Envoy on free ports. Once it answers, returns the process, and its ports by those of the YAML."""
     yaml = (TOP / "envoy" / "envoy.yaml").read_text()
     ports = {wanted: free_port(wanted) for wanted in (GATEWAY, SERVICE, ADMIN)}
     for wanted, port in ports.items():
@@ -63,7 +63,7 @@ def start(envoy, directory):
 
 
 def is_ready(url, may_yet=lambda: True):
-    """Whether it answers within 20 seconds that all is well."""
+    """Whether it answers within 20 seconds that all is well, unless `may_yet` says that it never will."""
     ready = ["curl", "-sf", "-o", "/dev/null", url]
     for _ in range(200):
         if not may_yet():

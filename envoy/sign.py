@@ -3,7 +3,7 @@
 
     AUTHENTICATOR_SECRET=… sign.py METHOD URL 'x-auth-username: alice' 'x-auth-realm: internal' [more headers]
 
-Prints the headers of the request, the signature with them, as `curl -H @-` reads them.
+Prints the headers of the request, including the signature, as `curl -H @-` reads them.
 """
 
 import base64

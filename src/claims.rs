@@ -1,4 +1,4 @@
-//! Section `claims`: the payload, which has the claims of Auth-O-Tron's documented token, in its order.
+//! Section `claims`: the payload, with the claims of Auth-O-Tron's documented token in the same order.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -16,27 +16,27 @@ use crate::{
     jwt::{Jwt, Overrides},
 };
 
-/// What the token says beside the identity.
+/// What the token says besides the identity.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Claims"))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// How scopes are written.
+    /// How the claim `scopes` is written.
     scopes: ScopesForm,
-    /// Whether tokens carry `jwt.aud`, which must then be there.
+    /// Whether tokens carry `jwt.aud` as the claim `aud`. `jwt.aud` is then required.
     aud: bool,
-    /// Whether every token has an identifier of its own, `jti`: 128 random bits in base64url.
+    /// Whether each token has an identifier of its own, the claim `jti`: 128 random bits in base64url.
     jti: bool,
-    /// More claims, the same in every token: any JSON. They cannot replace a claim that the filter sets.
+    /// More claims, the same in every token: any JSON. They cannot be `nbf` or a claim that the filter sets.
     extra: Map<String, Value>,
 }
 
-/// What every token of a configuration has in common.
+/// What the tokens of a configuration, or of one of its rules, have in common.
 #[derive(Clone, Debug)]
 pub struct ClaimSet {
     /// The `iss` claim.
     issuer: String,
-    /// The `aud` claim, where tokens carry one.
+    /// The `aud` claim, if tokens carry one.
     audience: Option<String>,
     /// From `iat` to the latest possible `exp`, in seconds.
     lifetime: i64,
@@ -44,7 +44,7 @@ pub struct ClaimSet {
     scopes: ScopesForm,
     /// Whether every token has a `jti`.
     has_id: bool,
-    /// Further claims, of none of the names in [`RESERVED`].
+    /// Further claims, none of them in [`RESERVED`].
     extra: Map<String, Value>,
 }
 
@@ -53,8 +53,8 @@ const RESERVED: &[&str] =
     &["sub", "iss", "aud", "exp", "nbf", "iat", "jti", "roles", "username", "realm", "scopes", "attributes"];
 
 impl Config {
-    /// Compiles the section, which stands at `field`. No token is to be longer than `max_bytes`. Without either, what can
-    /// be checked is.
+    /// Compiles the section at `field`, for tokens of at most `max_bytes`. If `jwt` or `max_bytes` is missing, because
+    /// it was refused, it still checks what it can.
     #[must_use]
     pub fn compile(&self, field: &Field<'_>, jwt: Option<&Jwt>, max_bytes: Option<usize>) -> Option<ClaimSet> {
         let aud = if self.aud && jwt.is_some_and(|jwt| jwt.audience.is_none()) {
@@ -92,7 +92,7 @@ fn check_extra(field: &Field<'_>, extra: &Map<String, Value>, max_bytes: usize) 
     names
 }
 
-/// How long a payload usually is, at most, in bytes.
+/// What most payloads fit into, in bytes.
 const USUAL_PAYLOAD_BYTES: usize = 1024;
 
 /// The payload, in the order of Auth-O-Tron's documented token.
@@ -121,7 +121,7 @@ struct Payload<'a> {
 #[serde(untagged)]
 enum ScopesClaim<'a> {
     List(&'a [Cow<'a, str>]),
-    /// A list as a map, whose one service is the realm. Without scopes it is empty.
+    /// A list written as a map with one service, the realm. Without scopes the map is empty.
     OfRealm(#[serde(serialize_with = "as_map")] Option<(&'a str, &'a [Cow<'a, str>])>),
     Map(&'a BTreeMap<String, Vec<String>>),
 }
@@ -131,12 +131,12 @@ fn as_map<S: Serializer>(entry: &Option<(&str, &[Cow<'_, str>])>, serializer: S)
     serializer.collect_map(*entry)
 }
 
-/// Why there is no payload.
+/// No payload could be made.
 #[derive(Debug)]
 pub struct NoPayload;
 
 impl ClaimSet {
-    /// The claims of tokens that a rule changes so.
+    /// The same claims, with a rule's overrides.
     #[must_use]
     pub fn overridden(&self, by: &Overrides) -> Self {
         let mut claims = self.clone();
@@ -144,7 +144,7 @@ impl ClaimSet {
             claims.issuer.clone_from(iss);
         }
         if let Some(aud) = &by.aud {
-            // Tokens have an audience where `claims.aud` asks for it.
+            // Tokens carry an audience only if `claims.aud` asks for it.
             claims.audience = claims.audience.map(|_| aud.clone());
         }
         claims.lifetime = by.exp.unwrap_or(claims.lifetime);
@@ -157,13 +157,13 @@ impl ClaimSet {
         self.scopes
     }
 
-    /// Whether every token is another one, as it has a `jti`.
+    /// Whether every token is unique, because it has a `jti`.
     #[must_use]
     pub const fn has_id(&self) -> bool {
         self.has_id
     }
 
-    /// When a token of `now` expires: no later than the user's own expiry. All are epoch seconds.
+    /// When a token issued `now` expires: no later than the user's `own` expiry. All are epoch seconds.
     #[must_use]
     pub fn expiry(&self, own: Option<i64>, now: i64) -> i64 {
         let latest = now.saturating_add(self.lifetime);
@@ -189,13 +189,13 @@ impl ClaimSet {
             jti: if self.has_id { Some(token_id()?) } else { None },
             extra: &self.extra,
         };
-        // In one piece: to grow step by step costs as much as to write.
+        // Allocated at once: growing step by step costs as much as writing.
         let mut json = Vec::with_capacity(USUAL_PAYLOAD_BYTES);
         serde_json::to_writer(&mut json, &payload).map_err(|_| NoPayload)?;
         Ok(json)
     }
 
-    /// The documented list is absent when it is empty. The map of the Auth-O-Tron 0.3 server is always present.
+    /// The documented list is left out when it is empty. The Auth-O-Tron 0.3 server's map is always there.
     fn scopes_claim<'a>(&self, identity: &'a Identity<'_>) -> Option<ScopesClaim<'a>> {
         match (&identity.scopes, self.scopes) {
             (Scopes::List(scopes), ScopesForm::List) if scopes.is_empty() => None,

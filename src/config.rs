@@ -1,4 +1,4 @@
-//! The plugin configuration as it is written: one section for each module of that name.
+//! The plugin configuration as written: one section for each module of that name.
 
 pub mod field;
 mod json;
@@ -13,47 +13,48 @@ use crate::{claims, identity, jwt, rules, telemetry, token, trust};
 use field::{ConfigError, ErrorKind, Field, Report};
 use json::Json;
 
-/// The plugin configuration. By default nothing of it can be read.
+/// The plugin configuration of the filter.
+// The default is one of which no section could be read.
 #[derive(Debug, Default)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "cli", schemars(default, deny_unknown_fields, extend("required" = ["jwt", "trust"])))]
 pub struct Config {
-    /// How tokens are signed: Auth-O-Tron's own section, with the same names and types, and more.
+    /// How tokens are signed: the fields of Auth-O-Tron's own `jwt` section, and a few more.
     pub jwt: Section<jwt::Config>,
     /// Which headers carry the identity.
     pub identity: Section<identity::Config>,
-    /// Who may assert an identity. The first entry that proves one counts.
+    /// Who may assert an identity. Entries are tried in order, and the first one that proves the request decides.
     #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub trust: Section<Vec<trust::Config>>,
     /// How the token travels to the service.
     pub token: Section<token::Config>,
-    /// What the token says beside the identity.
+    /// What the token says besides the identity.
     pub claims: Section<claims::Config>,
-    /// What happens to a request with no identity at all.
+    /// What happens to a request that has no identity header at all.
     #[cfg_attr(feature = "cli", schemars(extend("default" = "deny")))]
     pub on_missing: Section<OnMissing>,
-    /// Whether proven identity headers go on to the service beside the token.
+    /// Whether the service gets the proven identity headers along with the token.
     #[cfg_attr(feature = "cli", schemars(extend("default" = false)))]
     pub forward_identity: Section<bool>,
-    /// What happens to which request. The first rule that matches counts; where none does, the action is `issue`.
+    /// Exceptions for some requests. The first rule that matches decides; if none does, the action is `issue`.
     pub rules: Section<Vec<rules::Config>>,
-    /// What access logs can show.
+    /// What the filter makes available to access logs.
     pub telemetry: Section<telemetry::Config>,
 }
 
-/// What happens to a request with no identity at all.
+/// What happens to a request that has no identity header at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnMissing {
-    /// It is denied.
+    /// The request is denied: 401 `identity_missing`.
     #[default]
     Deny,
-    /// It goes on without a token.
+    /// The request goes on without a token.
     Pass,
 }
 
-/// A section. `None` when it cannot be read, which is reported.
+/// A section, or `None` if it cannot be read; the report says why.
 #[derive(Debug)]
 pub struct Section<T>(pub Option<T>);
 
@@ -67,11 +68,11 @@ impl<T> Default for Section<T> {
 pub const SECTIONS: &[&str] =
     &["jwt", "identity", "trust", "token", "claims", "on_missing", "forward_identity", "rules", "telemetry"];
 
-/// The path of errors that are about the configuration as a whole.
+/// The path of errors about the configuration as a whole.
 const WHOLE: &str = "configuration";
 
 impl Config {
-    /// Reads the plugin configuration as Envoy hands it over, and reports everything that is not of these types.
+    /// Reads the plugin configuration as Envoy hands it over, and reports everything that does not fit these types.
     #[must_use]
     pub fn from_json(json: &[u8], report: &Report) -> Self {
         let Some(mut sections) = Sections::parse(json, report) else { return Self::default() };
@@ -91,7 +92,7 @@ impl Config {
     }
 }
 
-/// The members of the document, of which the sections are taken one by one.
+/// The members of the document. Sections are taken out one by one.
 struct Sections<'a> {
     members: Vec<(String, Json<'a>)>,
     report: &'a Report,
@@ -142,7 +143,7 @@ impl<'a> Sections<'a> {
         })
     }
 
-    /// Refuses what no section is called.
+    /// Refuses what is left: no section has such a name.
     fn refuse_others(self) {
         for (name, _) in &self.members {
             self.report.error(read::unknown_section(name, SECTIONS, WHOLE));
@@ -182,7 +183,7 @@ mod tests {
         report.errors().iter().map(ToString::to_string).collect()
     }
 
-    /// The types only: `tests/envoy` shows every refused configuration to Envoy.
+    /// Types only: `tests/envoy` hands every refused configuration to Envoy.
     #[test]
     fn errors_name_the_path_what_was_found_and_what_is_expected() {
         for (json, expected) in [

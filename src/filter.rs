@@ -1,7 +1,7 @@
 //! proxy-wasm: reads the headers, asks the policy, applies its decision. Nothing else names the host.
 //!
-//! What the SDK returns as an error ends the one request with `internal`. On a status that it does not know it panics:
-//! that ends the VM, and the request is never forwarded.
+//! If the SDK returns an error, that one request ends with `internal`. On a status that it does not know, the SDK
+//! panics: that ends the VM, and the request is never forwarded.
 
 mod foreign;
 
@@ -30,16 +30,16 @@ proxy_wasm::main! {{
 /// A configured filter.
 struct Plugin {
     policy: Policy,
-    /// The host's counter of each outcome.
+    /// The host's counter for each outcome.
     counters: Vec<(Outcome, u32)>,
-    /// Whether the host wants lines of debug level, and in which epoch second it was asked.
+    /// The epoch second in which the host was last asked whether it wants debug lines, and its answer.
     debug: Cell<(i64, bool)>,
 }
 
 /// A plugin configuration, once it is accepted. Several filters share one VM, each with a root context of its own.
 struct Root(Option<Rc<Plugin>>);
 
-/// A request. It keeps the configuration that it began with.
+/// A request. It keeps the configuration it started with.
 struct Stream(Option<Rc<Plugin>>);
 
 // === the configuration ===
@@ -48,7 +48,7 @@ impl Context for Root {}
 
 impl RootContext for Root {
     fn on_configure(&mut self, _size: usize) -> bool {
-        // Nothing to read is an empty configuration, whose error says what is expected.
+        // If there is nothing to read, the error about an empty configuration says what is expected.
         let json = Zeroizing::new(self.get_plugin_configuration().unwrap_or_default());
         let Some(policy) = compile(&json) else { return false };
         self.0 = Some(Rc::new(Plugin { policy, counters: define_counters(), debug: Cell::new((i64::MIN, false)) }));
@@ -107,7 +107,7 @@ impl HttpContext for Stream {
         }
     }
 
-    /// No name of ours belongs into trailers, whose fields a service may merge with the headers.
+    /// Removes our names from the trailers too: a service may merge trailers into the headers.
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         let Some(plugin) = &self.0 else { return reject(None, NO_CONFIGURATION, &[]) };
         match plugin.clean_trailers() {
@@ -126,7 +126,7 @@ impl Plugin {
         let pairs = read_pairs(map)?;
         let request = Request::scan(self.policy.names(), &pairs);
         let now = now()?;
-        // Once a second: asking costs more than all else that logging does.
+        // Once a second: asking costs more than everything else about logging.
         if self.debug.get().0 != now {
             self.debug.set((now, is_wanted(LogLevel::Debug)));
         }
@@ -187,7 +187,7 @@ fn read_pairs(map: &[u8]) -> Result<Vec<Pair<'_>>, Rejection<'static>> {
         .map_err(|BadLayout| internal("the headers are not laid out as expected"))
 }
 
-/// What Envoy knows about the request. A property that cannot be had proves nothing, whyever that is.
+/// What Envoy knows about the request. A property that cannot be read proves nothing, whatever the reason.
 struct HostProperties;
 
 impl Properties for HostProperties {
@@ -229,7 +229,7 @@ fn reject(plugin: Option<&Rc<Plugin>>, rejection: Rejection<'_>, map: &[u8]) -> 
     Action::Pause
 }
 
-/// Envoy's own id of the request. One that a client made up is shown only if it looks like one.
+/// Envoy's ID of the request. A client may have made it up, so it is shown only if it looks like an ID.
 fn request_id(map: &[u8]) -> &str {
     pairs::deserialize(map)
         .ok()

@@ -25,12 +25,12 @@ use formats::{Format, ScopesForm};
 use presets::{Preset, PresetName};
 use sources::{Headers, Identity, RealmSource, Sources, Unreadable};
 
-/// Which headers carry the identity. What is left out comes from the preset.
+/// Which headers carry the identity. Fields that are left out come from the preset.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Identity"))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The product whose headers are the defaults.
+    /// The product whose headers the other fields default to.
     preset: PresetName,
     /// Where the username comes from.
     username: UsernameConfig,
@@ -40,11 +40,11 @@ pub struct Config {
     roles: ListConfig,
     /// Where the scopes come from.
     scopes: ListConfig,
-    /// Where further attributes come from.
+    /// Where further attributes of the user come from.
     attributes: AttributesConfig,
-    /// The claims that every identity must have, beside username and realm.
+    /// What every identity must have besides a username and a realm.
     required: Vec<OptionalClaim>,
-    /// The only realms that are accepted. Without it, all are.
+    /// The only realms that are accepted, compared exactly. If left out, all are.
     #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     realms: Option<Vec<String>>,
 }
@@ -54,11 +54,11 @@ pub struct Config {
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Username"))]
 #[serde(deny_unknown_fields, default, expecting = "an object such as {\"header\": \"x-auth-username\"}")]
 pub struct UsernameConfig {
-    /// A header, or a list of headers of which the first one present counts.
+    /// A header, or a list of headers: the first one present counts.
     header: Option<HeaderNames>,
 }
 
-/// Where the realm comes from: a header, or the same for every request.
+/// Where the realm comes from: a header, or one value for every request.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Realm", extend("not" = crate::config::schema::all_of(&["header", "value"]))))]
 #[serde(
@@ -67,13 +67,13 @@ pub struct UsernameConfig {
     expecting = "an object such as {\"value\": \"corp\"} or {\"header\": \"x-auth-realm\"}"
 )]
 pub struct RealmConfig {
-    /// A header, or a list of headers of which the first one present counts.
+    /// A header, or a list of headers: the first one present counts.
     header: Option<HeaderNames>,
-    /// The realm of every identity, where the authenticator knows no realms.
+    /// The realm of every identity, if the authenticator knows no realms. Not together with `header`.
     value: Option<String>,
 }
 
-/// Where a list comes from.
+/// Where the roles or scopes come from.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "List"))]
 #[serde(
@@ -82,13 +82,13 @@ pub struct RealmConfig {
     expecting = "an object such as {\"header\": \"x-auth-roles\", \"format\": \"csv\"}"
 )]
 pub struct ListConfig {
-    /// A header, or a list of headers of which the first one present counts.
+    /// A header, or a list of headers: the first one present counts.
     header: Option<HeaderNames>,
     /// How the header lists its items.
     format: Option<Format>,
 }
 
-/// Where further attributes come from.
+/// Where further attributes of the user come from.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Attributes"))]
 #[serde(
@@ -97,13 +97,13 @@ pub struct ListConfig {
     expecting = "an object such as {\"header\": \"x-auth-attributes\"} or {\"from\": {\"email\": \"x-auth-email\"}}"
 )]
 pub struct AttributesConfig {
-    /// A header, or a list of headers of which the first one present counts. Its value is a JSON object of strings.
+    /// A header whose value is a JSON object of strings, or a list of such headers: the first one present counts.
     header: Option<HeaderNames>,
-    /// The one header of each attribute, by the name of the attribute.
+    /// Attributes that have a header each, at most 64: attribute name to header name.
     from: Option<BTreeMap<String, String>>,
 }
 
-/// A claim that an identity may lack.
+/// A part of the identity that may be missing, unless it is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
@@ -116,7 +116,7 @@ pub enum OptionalClaim {
     Attributes,
 }
 
-/// A header name, or a list of header names of which the first one present counts.
+/// A header name, or a list of header names: the first one present counts.
 #[derive(Debug)]
 pub struct HeaderNames(Vec<String>);
 
@@ -125,7 +125,7 @@ pub struct HeaderNames(Vec<String>);
 pub struct IdentityReader {
     sources: Sources,
     required: Vec<OptionalClaim>,
-    /// The only realms accepted; `None` is all.
+    /// The only realms accepted; `None` accepts all.
     realms: Option<Vec<String>>,
 }
 
@@ -151,7 +151,7 @@ impl IdentityReader {
         Ok(identity)
     }
 
-    /// Whether an identity may be of this realm.
+    /// Whether an identity of this realm is accepted.
     #[must_use]
     pub fn accepts_realm(&self, realm: &str) -> bool {
         self.realms.as_ref().is_none_or(|realms| realms.iter().any(|own| own == realm))
@@ -163,7 +163,7 @@ impl IdentityReader {
 const SINGLE: Purpose = Purpose::Identity { repeatable: false };
 
 impl Config {
-    /// Compiles the section, which stands at `field`, and owns its headers.
+    /// Compiles the section at `field`, and owns its headers.
     pub fn compile(&self, field: &Field<'_>, names: &mut Names) -> Option<IdentityReader> {
         let preset = self.preset.preset();
         let realms = self.realms.as_ref().map_or(Some(()), |realms| {
@@ -191,7 +191,7 @@ impl Config {
         })
     }
 
-    /// Owns all headers of the preset, also those that no claim is read from: a service may still believe them.
+    /// Owns all headers of the preset, even those that no claim is read from: a service may still believe them.
     pub fn own_defaults(&self, names: &mut Names) {
         for (name, repeatable) in self.preset.preset().headers() {
             let purpose = Purpose::Identity { repeatable };
@@ -203,7 +203,7 @@ impl Config {
     }
 }
 
-/// Owns the headers that `header` of the object at `field` names, or else the default ones.
+/// Owns the headers named by `header` in the object at `field`, or else the defaults.
 fn own(
     field: &Field<'_>,
     headers: Option<&HeaderNames>,
@@ -287,7 +287,7 @@ impl schemars::JsonSchema for HeaderNames {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A header name, or a list of header names of which the first one present counts.",
+            "description": "A header name, or a list of names, of which the first one in the request counts.",
             "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}],
         })
     }

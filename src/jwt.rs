@@ -11,37 +11,37 @@ use keys::{KeyConfig, KeyRing, RotationConfig};
 /// The longest lifetime of a token, in seconds: ten years.
 pub const MAX_LIFETIME_SECONDS: i64 = 315_360_000;
 
-/// How tokens are signed: Auth-O-Tron's own section, with the same names and types, and more.
+/// How tokens are signed: the fields of Auth-O-Tron's own `jwt` section, and a few more.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Jwt", extend("oneOf" = crate::config::schema::one_secret())))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The issuer: the claim `iss`.
+    /// The issuer, in the claim `iss`.
     iss: String,
-    /// The audience. Tokens have it as the claim `aud` if `claims.aud` is true.
+    /// The audience. Tokens carry it, as the claim `aud`, only if `claims.aud` is true.
     aud: Option<String>,
     /// The lifetime of a token, in seconds.
     #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_LIFETIME_SECONDS)))]
     exp: i64,
-    /// The signing secret itself, at least 32 bytes. Better use `secret_env`.
+    /// The signing secret itself, at least 32 bytes. Envoy's `/config_dump` shows it: prefer `secret_env`.
     secret: Option<Secret>,
     /// The environment variable that holds the signing secret.
     secret_env: Option<String>,
-    /// The name of the key, in the JOSE header of each token that it signs.
+    /// The key's name: `kid` in the JOSE header of the tokens it signs.
     kid: Option<String>,
-    /// Keys that take over later, each at its own time, on all proxies in the same second.
+    /// Keys that take over later, each at its own time, and in the same second on all proxies.
     #[serde(default)]
     rotation: Vec<RotationConfig>,
 }
 
-/// What a rule changes for the tokens that it issues.
+/// What a rule changes in the tokens it issues.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "JwtOverrides"))]
 #[serde(deny_unknown_fields, default)]
 pub struct Overrides {
     /// The issuer, in place of `jwt.iss`.
     pub iss: Option<String>,
-    /// The audience, in place of `jwt.aud`. Tokens have it if `claims.aud` is true.
+    /// The audience, in place of `jwt.aud`. Tokens carry it only if `claims.aud` is true.
     pub aud: Option<String>,
     /// The lifetime in seconds, in place of `jwt.exp`.
     #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_LIFETIME_SECONDS)))]
@@ -53,16 +53,16 @@ pub struct Overrides {
 pub struct Jwt {
     /// The issuer.
     pub issuer: String,
-    /// The audience, whether or not tokens have it.
+    /// The audience, whether or not tokens carry it.
     pub audience: Option<String>,
     /// From `iat` to the latest possible `exp`, in seconds.
     pub lifetime: i64,
-    /// The keys, of which one is in use.
+    /// The keys, one of which is in use.
     pub keys: KeyRing,
 }
 
 impl Config {
-    /// Compiles the section, which stands at `field`.
+    /// Compiles the section at `field`.
     pub fn compile(&self, field: &Field<'_>, environment: Environment<'_>) -> Option<Jwt> {
         let issuer = field.name("iss").text(&self.iss, MAX_TEXT_BYTES);
         let audience = check_audience(field, self.aud.as_deref());
@@ -76,7 +76,7 @@ impl Config {
 }
 
 impl Overrides {
-    /// Checks what is given, which stands at `field`.
+    /// Checks the overrides at `field`.
     #[must_use]
     pub fn check(&self, field: &Field<'_>) -> Option<()> {
         let issuer = self.iss.as_deref().map_or(Some(()), |iss| field.name("iss").text(iss, MAX_TEXT_BYTES));

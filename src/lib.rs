@@ -1,12 +1,12 @@
 //! A proxy-wasm filter that turns proven identity headers into Auth-O-Tron HS256 tokens inside Envoy.
 //!
-//! A request goes one straight way through the crate:
+//! A request takes one straight path through the crate:
 //!
 //! ```text
 //! Envoy ─ headers ─▶ filter ─▶ Request ─▶ Policy::decide ─▶ Decision ─▶ filter ─▶ Envoy
 //! ```
 //!
-//! A section of the plugin configuration is a module of the same name: its types, how it is compiled, what it does.
+//! Each section of the plugin configuration is a module of the same name: its types, how it compiles, what it does.
 //!
 //! | module | the one thing it knows |
 //! |---|---|
@@ -16,10 +16,10 @@
 //! | [`config`] | what the user writes, and what is wrong with it |
 //! | [`jwt`] | section `jwt`: HS256, the key ring |
 //! | [`identity`] | section `identity`: sources, presets, formats and limits |
-//! | [`trust`] | section `trust`: who may assert an identity, one kind of proof a file |
-//! | [`token`] | section `token`: its header, and the bounded token cache |
+//! | [`trust`] | section `trust`: who may assert an identity, one file per kind of proof |
+//! | [`token`] | section `token`: the token's header, and the bounded token cache |
 //! | [`claims`] | section `claims`: the payload |
-//! | [`rules`] | section `rules`: which request a rule is about |
+//! | [`rules`] | section `rules`: which requests a rule matches |
 //! | [`telemetry`] | section `telemetry`: what became of a request |
 //! | [`request`] | which headers are identity, proof, token, alias, duplicate |
 //! | [`rejection`] | what a denied request gets |
@@ -57,7 +57,7 @@
 //! ```
 
 #![warn(missing_docs)]
-// A panic costs an Envoy worker, so what ships has no way to panic. Tests may.
+// A panic takes an Envoy worker down, so code that ships must not panic. Tests may.
 #![cfg_attr(
     not(test),
     deny(

@@ -1,6 +1,6 @@
 //! Header pairs as the proxy-wasm ABI lays them out in memory, read in place.
 //!
-//! A count, then the two lengths of each pair, then each name and value with a zero byte behind it. Numbers are 32
+//! A count, then the two lengths of each pair, then each name and value, followed by a zero byte. Numbers are 32
 //! bits, little-endian. See <https://github.com/proxy-wasm/spec/tree/main/abi-versions/v0.2.1#serialization>.
 
 /// A name and its value.
@@ -13,7 +13,7 @@ pub struct BadLayout;
 /// The size of a number, in bytes.
 const WORD: usize = size_of::<u32>();
 
-/// Checks the layout once, so that reading the pairs cannot fail. No bytes are no pairs.
+/// Checks the layout once, so that reading the pairs cannot fail. No bytes mean no pairs.
 ///
 /// # Errors
 /// When the lengths do not add up to the bytes.
@@ -41,7 +41,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(word(count).checked_mul(2 * WORD)?)
 }
 
-/// Four bytes as a number. (A `usize` of the module has 32 bits.)
+/// Four bytes as a number. (In the module a `usize` has 32 bits.)
 fn word(bytes: &[u8]) -> usize {
     let bytes = bytes.try_into().unwrap_or_default();
     usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX)
@@ -53,7 +53,7 @@ pub fn serialize(pairs: &[(&str, &str)]) -> Vec<u8> {
     let number = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
     let texts = || pairs.iter().flat_map(|(name, value)| [*name, *value]);
     let bytes = texts().map(|text| text.len().saturating_add(WORD).saturating_add(1)).fold(WORD, usize::saturating_add);
-    // In one piece: to grow a vector step by step costs more than all else here.
+    // Allocated at once: growing step by step costs more than everything else here.
     let mut map = Vec::with_capacity(bytes);
     map.extend_from_slice(&number(pairs.len()));
     for text in texts() {

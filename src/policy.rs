@@ -1,7 +1,7 @@
 //! The compiled configuration, and the decision about a request.
 //!
-//! A [`Policy`] cannot be wrong: a configuration that could make one so is refused. Order is safety: the proof comes
-//! before anything that a sender could make costly or ambiguous to read.
+//! A [`Policy`] cannot be wrong: a configuration that would make it wrong is refused. The order of the checks is what
+//! makes them safe: nothing of an identity is parsed before it is proven.
 
 use std::{fmt, rc::Rc};
 
@@ -27,7 +27,7 @@ use crate::{
     trust::{Entry, Trust, signature::FieldLines},
 };
 
-/// Everything that decides about requests, validated and ready.
+/// Everything it takes to decide about requests, validated and ready.
 #[derive(Debug)]
 pub struct Policy {
     names: Names,
@@ -35,30 +35,30 @@ pub struct Policy {
     trust: Trust,
     rules: Rules<ClaimSet>,
     keys: KeyRing,
-    /// Of tokens whose rule has none of its own.
+    /// The claims of tokens whose rule has none of its own.
     claims: ClaimSet,
     token: TokenHeader,
-    /// Tokens that may be handed out again: of this policy, so that none outlives a new configuration.
+    /// Tokens that may be handed out again. They are this policy's, so none survives a change of configuration.
     reuse: Option<TokenCache>,
     on_missing: OnMissing,
     forward_identity: bool,
     tells_filter_state: bool,
 }
 
-/// What becomes of a request, why, and what is to be done for it.
+/// What becomes of a request, why, and what has to be done.
 #[derive(Debug)]
 pub struct Decision<'p, 'r> {
     /// What becomes of it.
     pub verdict: Verdict<'p>,
-    /// What the verdict stands on.
+    /// What the verdict rests on.
     pub grounds: Grounds<'p>,
     /// The headers to remove.
     pub remove: Removals<'r>,
-    /// The signatures of other parties, which are set in place of the headers that are removed.
+    /// The signatures of other parties, which are set again after the headers are removed.
     pub signatures: Option<FieldLines>,
-    /// The header that is set last.
+    /// The token's header, which is set last.
     pub token: Option<(&'p str, Rc<str>)>,
-    /// The subject of the token, where filter state is to tell it.
+    /// The subject of the token, if it goes into filter state.
     pub subject: Option<Rc<str>>,
 }
 
@@ -76,12 +76,12 @@ pub enum Verdict<'p> {
     Deny(Rejection<'p>),
 }
 
-/// What a verdict stands on: parts of the configuration.
+/// What a verdict rests on: parts of the configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Grounds<'p> {
-    /// The position in `rules` of the first that matches.
+    /// The position in `rules` of the first one that matches.
     pub rule: Option<usize>,
-    /// The first entry of `trust` that proves, where a proof was asked for.
+    /// The first entry of `trust` that proves the request, if a proof was needed.
     pub proof: Option<&'p Entry>,
     /// The key that signed the token.
     pub key: Option<&'p SigningKey>,
@@ -104,7 +104,7 @@ impl fmt::Display for Grounds<'_> {
 }
 
 impl Verdict<'_> {
-    /// The verdict without its particulars.
+    /// The verdict without its details.
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         match self {
@@ -125,7 +125,7 @@ impl<'p> Decision<'p, '_> {
         Self::new(Verdict::Deny(rejection), grounds)
     }
 
-    /// The headers to set, each in place of all its lines.
+    /// The headers to set. Each replaces all lines of that name.
     pub fn set(&self) -> impl Iterator<Item = (&str, &str)> {
         let signatures = self.signatures.iter().flatten().map(|(name, value)| (*name, value.as_str()));
         signatures.chain(self.token.iter().map(|(name, value)| (*name, &**value)))
@@ -135,7 +135,7 @@ impl<'p> Decision<'p, '_> {
 // === compiling ===
 
 impl Policy {
-    /// Reads and compiles a plugin configuration. `None` when it cannot be used; everything that is wrong is reported.
+    /// Reads and compiles a plugin configuration. `None` if it cannot be used; everything that is wrong is reported.
     #[must_use]
     pub fn from_json(json: &[u8], environment: Environment<'_>, report: &Report) -> Option<Self> {
         Self::compile(&Config::from_json(json, report), environment, report)
@@ -173,7 +173,7 @@ impl Policy {
             section("token").name("reuse").refuse::<()>(ErrorKind::Contradiction, words);
         }
         let (token, claims) = (token?, claims?);
-        // Where every token must be another, with `jti`, none is reused unless that is asked for.
+        // With `jti` every token must be unique, so none is reused unless that is asked for.
         let reuse = (token.reuse > 0 || !claims.has_id()).then(|| TokenCache::new(token.reuse));
         let policy = Self {
             names,
@@ -192,7 +192,7 @@ impl Policy {
     }
 }
 
-/// A token must not be handed out again when it has expired.
+/// A token must not be handed out again after it has expired.
 fn outlives_reuse(overrides: &Overrides, reuse: i64, field: &Field<'_>) -> Option<()> {
     match overrides.exp {
         Some(exp) if exp <= reuse => {
@@ -224,13 +224,13 @@ impl Policy {
         !self.rules.is_empty()
     }
 
-    /// Whether filter state is to tell what became of a request.
+    /// Whether filter state tells what became of a request.
     #[must_use]
     pub const fn tells_filter_state(&self) -> bool {
         self.tells_filter_state
     }
 
-    /// Decides about `request`, by `facts` where something asks for them.
+    /// Decides about `request`. It fetches `facts` only if something depends on them.
     #[must_use]
     pub fn decide<'p, 'r>(&'p self, request: &'r Request<'_>, facts: &Facts<'_>) -> Decision<'p, 'r> {
         if let Some(id) = request.nomination() {
@@ -303,7 +303,7 @@ impl Policy {
         }
     }
 
-    /// Refuses what two readers of the same request could read differently, and what is too much to read.
+    /// Refuses what two readers of the same request could read differently, and what is too long.
     fn check_scan(&self, request: &Request<'_>) -> Result<(), Rejection<'_>> {
         let malformed = |flaw| Rejection::new(Code::IdentityMalformed, "identity", flaw);
         if let Some((id, flaw)) = request.ambiguity() {
@@ -350,8 +350,8 @@ impl Policy {
     }
 }
 
-/// Everything that a token depends on but the time: the rule, the key in use, who proves, and the identity, each
-/// value with its length before it. That the time is right is up to the cache.
+/// Everything that a token depends on except the time, which the cache checks: the rule, the key in use, the entry that
+/// proves, and the identity, each value preceded by its length.
 fn cache_key(request: &Request<'_>, rule: Option<usize>, entry: &Entry, key_in_use_since: i64) -> Vec<u8> {
     let mut key = Vec::with_capacity(request.identity_bytes().saturating_add(128));
     key.extend_from_slice(&rule.unwrap_or(usize::MAX).to_le_bytes());
@@ -365,7 +365,7 @@ fn cache_key(request: &Request<'_>, rule: Option<usize>, entry: &Entry, key_in_u
     key
 }
 
-/// The user's own expiry, which must be ahead: RFC 7519, section 4.1.4 refuses a token on or after its `exp`.
+/// The user's own expiry, which must lie ahead: by RFC 7519, section 4.1.4 a token is refused on or after its `exp`.
 fn own_expiry(identity: &Identity<'_>, now: i64) -> Result<Option<i64>, Rejection<'static>> {
     let part = "attribute exp";
     let expiry = identity.expiry().map_err(|flaw| Rejection::new(Code::IdentityMalformed, part, flaw))?;

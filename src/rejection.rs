@@ -1,13 +1,13 @@
-//! What a denied request gets: code → status, problem details, challenge.
+//! What a denied request gets: for each code a status, problem details and a challenge.
 
 use std::fmt;
 
 /// Declares every code once: its status, its words and the body made of them.
 ///
-/// Bodies are assembled by the compiler, so denying allocates nothing for them.
+/// The compiler assembles the bodies, so a denial allocates nothing for them.
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident $status:literal $code:literal $title:literal $detail:literal;)+) => {
-        /// Why a request is denied: one code for one row of the outcomes table.
+        /// Why a request is denied: one code per row of the table of outcomes.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Code {
@@ -15,7 +15,7 @@ macro_rules! codes {
         }
 
         impl Code {
-            /// Every code, in the order of the outcomes table.
+            /// Every code, in the order of the table of outcomes.
             pub const ALL: &[Self] = &[$(Self::$variant,)+];
 
             /// The code as it appears in the body and in log lines.
@@ -77,7 +77,7 @@ codes! {
 }
 
 impl Code {
-    /// The challenge that RFC 9110, section 11.6.1 asks of every 401, in the words of RFC 6750, section 3.
+    /// The challenge that RFC 9110, section 11.6.1 requires in every 401, as RFC 6750, section 3 words it.
     #[must_use]
     pub const fn challenge(self) -> Option<&'static str> {
         match self {
@@ -94,21 +94,21 @@ impl fmt::Display for Code {
     }
 }
 
-/// What is wrong with a request, or with a part of it. It never holds a value of the request.
+/// What is wrong with a request, or with a part of it. It never holds a value from the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Flaw {
     /// It is not there.
     Missing,
-    /// It has no text, or blanks only.
+    /// It is empty, or nothing but blanks.
     Empty,
     /// It is not UTF-8.
     NotUtf8,
     /// It holds a control character (C0, DEL or C1).
     ControlCharacter,
-    /// It is longer than so many bytes.
+    /// It is longer than this many bytes.
     TooLong(usize),
-    /// It has more than so many items.
+    /// It has more than this many items.
     TooMany(usize),
     /// It comes on more than one line.
     Repeated,
@@ -116,7 +116,7 @@ pub enum Flaw {
     Aliased,
     /// `Connection` nominates it for removal (RFC 9110, section 7.6.1).
     Nominated,
-    /// One attribute comes twice.
+    /// An attribute comes twice.
     AttributeTwice,
     /// It is not base64 (RFC 4648).
     NotBase64,
@@ -126,9 +126,9 @@ pub enum Flaw {
     ObjectForList,
     /// It is not a JSON object of strings.
     NotObject,
-    /// It is not an integer of epoch seconds.
+    /// It is not an integer number of epoch seconds.
     NotEpochSeconds,
-    /// It is over.
+    /// It has passed.
     InThePast,
     /// No entry of `trust` proves it.
     Unproven,
@@ -138,7 +138,7 @@ pub enum Flaw {
     NotAllowed,
     /// The first rule that matches denies it.
     Denied,
-    /// The host did not do as it must.
+    /// The host did not do its part.
     Host(&'static str),
 }
 
@@ -164,22 +164,22 @@ impl fmt::Display for Flaw {
             Self::Unproven => "not proven by any entry",
             Self::NotAssertable => "not one that the proving entry may assert",
             Self::NotAllowed => "not in identity.realms",
-            Self::Denied => "the first that matches denies",
+            Self::Denied => "the first matching rule denies it",
             Self::Host(what) => what,
         })
     }
 }
 
-/// A denial: the code that the client gets, and for the operator's log which part of the request is at fault.
+/// A denial: the code for the client and, for the operator's log, which part of the request is at fault.
 ///
-/// It holds names and words of the configuration and of this crate, so no value of a request can reach a log line.
+/// It holds only names from the configuration and words of this crate, so no value of a request can reach a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rejection<'p> {
     /// What the client is told.
     pub code: Code,
     /// The part of the request that is at fault, such as `roles`.
     pub part: &'static str,
-    /// The header that it came in, by the name that the configuration has.
+    /// The header it came in, as the configuration names it.
     pub header: Option<&'p str>,
     /// What is wrong with it.
     pub flaw: Flaw,
@@ -192,7 +192,7 @@ impl Rejection<'_> {
         Self { code, part, header: None, flaw }
     }
 
-    /// The reason alone, for people who know the code already.
+    /// The reason alone, for readers who already know the code.
     #[must_use]
     pub fn reason(&self) -> String {
         match self.header {

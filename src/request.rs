@@ -9,20 +9,20 @@ use sfv::{Dictionary, Parser};
 use crate::{pairs::Pair, rejection::Flaw};
 use names::{NameId, Names, Purpose};
 
-/// What the proxy itself knows about a request, beside its headers.
+/// What the proxy itself knows about a request, besides its headers.
 pub struct Facts<'a> {
     /// The proxy's clock, in epoch seconds.
     pub now: i64,
     properties: &'a dyn Properties,
 }
 
-/// The properties of a request's stream. Each is fetched only where something asks for it.
+/// The properties of a request's stream. Each is fetched only when something asks for it.
 pub trait Properties {
-    /// The value of a property, by its path; `None` where there is none, or where it cannot be had.
+    /// The value of a property, by its path; `None` if there is none, or if it cannot be read.
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
 }
 
-/// There are none.
+/// No properties at all.
 impl Properties for () {
     fn property(&self, _path: &[&str]) -> Option<Vec<u8>> {
         None
@@ -49,10 +49,10 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// How many headers of ours a request with an identity usually has, at most.
+/// Room for our headers in most requests with an identity.
 const USUAL_HITS: usize = 8;
 
-/// A header line of the request whose name is ours.
+/// A header line of the request with a name that we own.
 #[derive(Clone, Copy, Debug)]
 struct Hit<'a> {
     id: NameId,
@@ -68,7 +68,7 @@ impl Hit<'_> {
     }
 }
 
-/// A request's headers (or trailers), sorted by what they are to us. It borrows everything.
+/// A request's headers (or trailers), classified by what they are to us. It borrows everything.
 #[derive(Debug, Default)]
 pub struct Request<'a> {
     pairs: &'a [Pair<'a>],
@@ -104,11 +104,11 @@ impl<'a> Request<'a> {
                 self.note_ambiguity(hit.id, seen_before && !repeatable, is_alias);
             }
             Purpose::Proof { repeatable } => self.note_ambiguity(hit.id, seen_before && !repeatable, is_alias),
-            // A client may send what it likes here: it is replaced, or removed.
+            // A client may send whatever it likes here: it is replaced or removed.
             Purpose::Token => {}
         }
         if self.hits.is_empty() {
-            // In one piece: most requests have a few, or none.
+            // Allocated at once: most requests have a few, or none.
             self.hits.reserve(USUAL_HITS);
         }
         self.hits.push(hit);
@@ -128,19 +128,19 @@ impl<'a> Request<'a> {
         self.has_identity
     }
 
-    /// The length of all identity values together.
+    /// The length of all identity values together, in bytes.
     #[must_use]
     pub const fn identity_bytes(&self) -> usize {
         self.identity_bytes
     }
 
-    /// Why two readers of the identity or proof headers could read them differently, where they could.
+    /// Why two readers could read the identity or proof headers differently, if they could.
     #[must_use]
     pub const fn ambiguity(&self) -> Option<(NameId, Flaw)> {
         self.ambiguity
     }
 
-    /// The name of ours that `Connection` nominates for removal (RFC 9110, section 7.6.1).
+    /// The name we own that `Connection` nominates for removal (RFC 9110, section 7.6.1).
     #[must_use]
     pub const fn nomination(&self) -> Option<NameId> {
         self.nominated
@@ -166,8 +166,8 @@ impl<'a> Request<'a> {
         self.identity_hits().map(|hit| (hit.id, hit.value))
     }
 
-    /// A header as a dictionary, all its lines together (RFC 9651, section 4.2): `None` where it is none, or longer than
-    /// `max` bytes. It is parsed once.
+    /// All lines of a header as one dictionary (RFC 9651, section 4.2), parsed once. `None` if it is not a dictionary,
+    /// or is longer than `max` bytes.
     #[must_use]
     pub fn dictionary(&self, id: NameId, max: usize) -> Option<Rc<Dictionary>> {
         let mut parsed = self.dictionaries.try_borrow_mut().ok()?;
@@ -181,8 +181,9 @@ impl<'a> Request<'a> {
         dictionary
     }
 
-    /// Whether no other lines of the identity headers have the same combined values (RFC 9110, section 5.3), which are what
-    /// signatures cover: no line has blanks at its ends, and none of a list has a comma, which reads as two lines.
+    /// Whether no other lines of the identity headers have the same combined values (RFC 9110, section 5.3), which are
+    /// what signatures cover: no line has blanks at its ends, and no line of a list has a comma, which would read as
+    /// two lines.
     #[must_use]
     pub fn has_unique_combined_values(&self) -> bool {
         self.identity_hits().all(|hit| {
@@ -207,14 +208,14 @@ impl<'a> Request<'a> {
         self.all_values(name).next()
     }
 
-    /// The headers of ours. `keep_identity` spares the identity headers.
+    /// The headers that we own, for removal. `keep_identity` spares those of the identity.
     #[must_use]
     pub fn removals(&self, keep_identity: bool) -> Removals<'_> {
         Removals { hits: &self.hits, keep_identity }
     }
 }
 
-/// Headers that are to be removed.
+/// Headers to remove.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Removals<'a> {
     hits: &'a [Hit<'a>],

@@ -1,4 +1,4 @@
-//! Section `rules`: which request a rule is about, and what happens to it.
+//! Section `rules`: which requests a rule matches, and what happens to them.
 
 pub mod path;
 
@@ -13,22 +13,22 @@ use crate::{
 };
 use path::{PathCondition, is_ambiguous};
 
-/// What happens to the requests that match.
+/// An exception for the requests that match.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Rule"))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Which requests: all conditions that are given must hold.
+    /// The requests that the rule is for: all conditions must hold.
     #[serde(rename = "match")]
     conditions: MatchConfig,
-    /// What happens to them.
+    /// What happens to the requests that match.
     #[serde(default)]
     action: Action,
-    /// What changes for the tokens that are issued, in place of the section `jwt`.
+    /// Values for the tokens of these requests, in place of those in `jwt`. Only with the action `issue`.
     jwt: Option<Overrides>,
 }
 
-/// Which requests a rule is about: at least one condition.
+/// Conditions on a request: at least one, and all of them must hold.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(
     feature = "cli",
@@ -40,17 +40,17 @@ pub struct Config {
 )]
 #[serde(deny_unknown_fields, default, expecting = "an object such as {\"path_prefix\": \"/healthz\"}")]
 pub struct MatchConfig {
-    /// Hosts without port: `example.com`, or `*.example.com` for all below it. Any of them.
+    /// The host, without port, is one of these: `example.com`, or `*.example.com` for every host below it.
     #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     hosts: Option<Vec<String>>,
-    /// The first segments of the path.
+    /// The path begins with these whole segments: `/a` matches `/a` and `/a/b`, not `/ab`. Not together with `path`.
     path_prefix: Option<String>,
-    /// The whole path, without query.
+    /// The path is exactly this one, without the query. Not together with `path_prefix`.
     path: Option<String>,
-    /// Request methods, in capitals. Any of them.
+    /// The method is one of these, in capitals. `GET` does not include `HEAD`.
     #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     methods: Option<Vec<String>>,
-    /// The name of Envoy's route.
+    /// Envoy chose the route of this name.
     route: Option<String>,
 }
 
@@ -59,12 +59,12 @@ pub struct MatchConfig {
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It needs an identity and gets a token.
+    /// A proven identity gets a token, as without a rule.
     #[default]
     Issue,
-    /// It goes on without a token.
+    /// The request goes on without a token, whether it has an identity or not.
     Pass,
-    /// It is denied.
+    /// The request is denied: 403 `denied_by_rule`.
     Deny,
 }
 
@@ -82,7 +82,7 @@ struct Rule<C> {
 /// What happens to a request.
 #[derive(Debug)]
 pub enum Effect<C> {
-    /// It needs an identity and gets a token, of these claims where the rule has its own.
+    /// A proven identity gets a token, with these claims if the rule has its own.
     Issue(Option<C>),
     /// It goes on without a token.
     Pass,
@@ -93,10 +93,10 @@ pub enum Effect<C> {
 /// The conditions of a rule.
 #[derive(Debug)]
 struct Conditions {
-    /// Any of these, or with none in it any host at all.
+    /// Any of these; if empty, any host at all.
     hosts: Vec<Host>,
     path: PathCondition,
-    /// Any of these, or with none in it any method at all.
+    /// Any of these; if empty, any method at all.
     methods: Vec<String>,
     /// The name of Envoy's route.
     route: Option<String>,
@@ -105,19 +105,19 @@ struct Conditions {
 /// A host in lower case, without port.
 #[derive(Debug)]
 enum Host {
-    /// This one.
+    /// This host.
     Exact(String),
-    /// All that end so: a dot and a domain, of which something must stand before it.
+    /// Every host that ends like this: a dot and a domain, with something before the dot.
     Below(String),
 }
 
-/// Where Envoy tells the name of the route that it chose.
+/// The property with the name of the route that Envoy chose.
 const ROUTE_NAME: &[&str] = &["xds", "route_name"];
 
 // === impl Rules ===
 
 impl<C> Rules<C> {
-    /// Compiles the section, which stands at `field`. `claims` makes the claims of a rule that changes them.
+    /// Compiles the section at `field`. `claims` makes the claims of a rule that changes them.
     pub fn compile(
         rules: &[Config],
         field: &Field<'_>,
@@ -145,7 +145,7 @@ impl<C> Rules<C> {
     }
 }
 
-/// What rules compare, read once for all of them.
+/// What the rules compare, read once for all of them.
 struct Target<'a> {
     host: Vec<u8>,
     path: &'a [u8],
@@ -168,7 +168,7 @@ fn host(authority: &[u8]) -> Vec<u8> {
     let is_port = |part: &[u8]| part.iter().all(u8::is_ascii_digit);
     let mut parts = authority.rsplitn(2, |&byte| byte == b':');
     let host = match (parts.next(), parts.next()) {
-        // The last colon of `[::1]` is inside of the brackets.
+        // The last colon of `[::1]` is inside the brackets.
         (Some(port), Some(host)) if is_port(port) => host,
         _ => authority,
     };
@@ -176,7 +176,7 @@ fn host(authority: &[u8]) -> Vec<u8> {
 }
 
 impl<C> Rule<C> {
-    /// The route is asked for last, as it costs a call to the host.
+    /// The route comes last, because asking for it costs a call to the host.
     fn matches(&self, target: &Target<'_>, facts: &Facts<'_>) -> bool {
         let Conditions { hosts, path, methods, route } = &self.conditions;
         (methods.is_empty() || methods.iter().any(|method| method.as_bytes() == target.method))
@@ -245,7 +245,7 @@ impl MatchConfig {
     }
 }
 
-/// A list of which any may hold: with none in it, none could.
+/// A list of which any item may hold. An empty list is refused: nothing could match it.
 fn compile_any<T>(
     field: &Field<'_>,
     values: Option<&[String]>,
@@ -273,7 +273,7 @@ fn compile_host(field: &Field<'_>, host: &str) -> Option<Host> {
 }
 
 fn compile_method(field: &Field<'_>, method: &str) -> Option<String> {
-    // Methods are case-sensitive (RFC 9110, section 9.1), and "get" would match nothing.
+    // Methods are case-sensitive (RFC 9110, section 9.1), so "get" would match nothing.
     if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || b"-_".contains(&byte)) {
         return field.malformed(method, "a method such as \"GET\"");
     }
@@ -301,7 +301,7 @@ mod tests {
         }
     }
 
-    /// A rule as its author thinks of it, over text.
+    /// A rule as its author thinks of it, in plain text.
     #[derive(Debug)]
     struct Reference {
         host: Option<&'static str>,
@@ -339,7 +339,7 @@ mod tests {
             Rule { conditions, effect }
         }
 
-        /// Segment by segment, without a look at how the filter does it.
+        /// Segment by segment, independent of how the filter does it.
         fn matches(&self, authority: &str, path: &str, method: &str, route: Option<&str>) -> bool {
             let host = authority.to_lowercase();
             let host = host.split(':').next().unwrap();

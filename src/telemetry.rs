@@ -4,18 +4,18 @@ use serde::Deserialize;
 
 use crate::rejection::Code;
 
-/// What access logs can show.
+/// What the filter makes available to access logs.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Telemetry"))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// Whether the outcome and the token's subject are set as filter state, which access logs can show.
+    /// Whether to set the filter state `wasm.auth_o_tron.result` and `wasm.auth_o_tron.subject`, for access logs.
     pub filter_state: bool,
 }
 
-/// The filter state that has the outcome. Envoy prefixes the name with `wasm.`
+/// The filter state with the outcome. Envoy prefixes the name with `wasm.`
 pub const RESULT: &str = "auth_o_tron.result";
-/// The filter state that has the subject of the token. Envoy prefixes the name with `wasm.`
+/// The filter state with the subject of the token. Envoy prefixes the name with `wasm.`
 pub const SUBJECT: &str = "auth_o_tron.subject";
 
 /// What became of a request.
@@ -37,7 +37,7 @@ impl Outcome {
         [Self::Issued, Self::Reused, Self::Passed].into_iter().chain(Code::ALL.iter().copied().map(Self::Denied))
     }
 
-    /// The outcome in a word, or its code.
+    /// The outcome in one word; for a denial, its code.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

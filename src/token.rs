@@ -1,4 +1,4 @@
-//! Section `token`: the header that the token travels in, how long it may be, and how long it may be handed out again.
+//! Section `token`: the header that carries the token, the longest token, and how long it may be handed out again.
 
 pub mod reuse;
 
@@ -9,7 +9,7 @@ use crate::{
     request::names::{Names, Purpose},
 };
 
-/// The largest `max_bytes`: Envoy's default limit for all headers of a request together.
+/// The largest `max_bytes`: Envoy's default limit for all headers of a request together, in bytes.
 const MAX_TOKEN_BYTES: i64 = 60 * 1024;
 
 /// How the token travels to the service.
@@ -17,14 +17,14 @@ const MAX_TOKEN_BYTES: i64 = 60 * 1024;
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Token"))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// The header that carries the token to the service. What a client sends there never arrives.
+    /// The header that carries the token to the service. What a client sends in it never reaches the service.
     header: String,
-    /// What stands before the token in the header.
+    /// What comes before the token in the header: printable ASCII, no leading space. It may be empty.
     prefix: String,
-    /// How long a token may be handed out again for the same identity, in seconds. With 0 that is the second of its `iat`.
+    /// How long a token is reused for the same identity, in seconds after that of its `iat`. 0: in that second only.
     #[cfg_attr(feature = "cli", schemars(range(min = 0)))]
     reuse: i64,
-    /// The longest token, in bytes.
+    /// The longest token, in bytes, without the prefix. A request with a longer one is denied.
     #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_TOKEN_BYTES)))]
     max_bytes: i64,
 }
@@ -40,16 +40,16 @@ impl Default for Config {
 pub struct TokenHeader {
     /// The name of the header, in lower case.
     pub name: String,
-    /// What stands before the token.
+    /// What comes before the token.
     pub prefix: String,
     /// The longest token, in bytes.
     pub max_bytes: usize,
-    /// How long a token may be handed out again, in seconds after that of its `iat`.
+    /// How long a token may be handed out again, in seconds after the second of its `iat`.
     pub reuse: i64,
 }
 
 impl Config {
-    /// Compiles the section, which stands at `field`, and owns its header.
+    /// Compiles the section at `field`, and owns its header.
     pub fn compile(&self, field: &Field<'_>, names: &mut Names) -> Option<TokenHeader> {
         let header = names.own(&field.name("header"), &self.header, Purpose::Token);
         let prefix = check_prefix(&field.name("prefix"), &self.prefix);

@@ -1,4 +1,4 @@
-//! Section `trust`: who may assert an identity. One kind of proof a file.
+//! Section `trust`: who may assert an identity. Each kind of proof has a file.
 
 use serde::Deserialize;
 
@@ -8,22 +8,22 @@ use crate::{
 };
 use signature::{FieldLines, Signature};
 
-/// Declares the kinds of proof. Each is a module with a `Config`, which compiles to what proves.
+/// Declares the kinds of proof. Each is a module whose `Config` compiles to the proof.
 macro_rules! proofs {
     ($($kind:ident: $Proof:ident,)+) => {
         $(pub mod $kind;)+
 
-        /// A party that may assert identities: exactly one kind of proof.
+        /// A party that may assert identities, with exactly one kind of proof.
         #[derive(Debug, Deserialize)]
         #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
         #[cfg_attr(feature = "cli", schemars(rename = "Trust", extend("oneOf" = crate::config::schema::exactly_one(KINDS))))]
         #[serde(deny_unknown_fields)]
         pub struct Config {
             $(
-                #[allow(missing_docs, reason = "its type has them")]
+                #[allow(missing_docs, reason = "documented at its type")]
                 pub $kind: Option<$kind::Config>,
             )+
-            /// The only realms that this party may assert. Without it, all.
+            /// The only realms that this party may assert, compared exactly. If left out, all.
             #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
             pub realms: Option<Vec<String>>,
         }
@@ -81,19 +81,19 @@ pub struct Trust(Vec<Entry>);
 /// A party that may assert identities.
 #[derive(Debug)]
 pub struct Entry {
-    /// Where it stands in `trust`.
+    /// Its position in `trust`.
     pub position: usize,
-    /// The kind of its proof, as the configuration has it.
+    /// The kind of its proof, as the configuration names it.
     pub kind: &'static str,
     proof: Proof,
-    /// The only realms that the party may assert; `None` is all.
+    /// The only realms that the party may assert; `None` allows all.
     realms: Option<Vec<String>>,
 }
 
 // === impl Trust ===
 
 impl Trust {
-    /// Compiles the section, which stands at `field`, and owns the headers of its proofs.
+    /// Compiles the section at `field`, and owns the headers of its proofs.
     pub fn compile(
         entries: &[Config],
         field: &Field<'_>,
@@ -122,14 +122,14 @@ impl Trust {
         self.entries().find(|entry| entry.proof.proves(request, facts))
     }
 
-    /// The headers of signatures by other parties, which go on when ours are removed.
+    /// The headers with the signatures of other parties, which go on when ours are removed.
     #[must_use]
     pub fn foreign_signatures(&self, request: &Request<'_>) -> Option<FieldLines> {
         signature::remainder(&self.signatures().collect::<Vec<_>>(), request)
     }
 
-    /// The headers that prove `request` by the signature of `keyid`, `created` in epoch seconds: the authenticator's side.
-    /// `None` where no entry has that key, or where no signature proves such a request.
+    /// The headers that prove `request` by a signature with the key `keyid`, `created` in epoch seconds: the
+    /// authenticator's side. `None` if no entry has that key, or if no signature can prove the request.
     #[must_use]
     pub fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<FieldLines> {
         self.signatures().find_map(|signature| signature.sign(keyid, request, created))

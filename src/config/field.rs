@@ -1,17 +1,17 @@
-//! Where in the configuration a value stands, and what is wrong with it.
+//! Where a value is in the configuration, and what is wrong with it.
 
 use std::{cell::Cell, fmt};
 
 use serde::Deserialize;
 use zeroize::{Zeroize, Zeroizing};
 
-/// The longest text of the configuration, where nothing else is said, in bytes.
+/// The longest text in the configuration, in bytes, unless a field has its own limit.
 pub const MAX_TEXT_BYTES: usize = 256;
 
-/// The environment of the VM: the value of a variable, where it is set to valid UTF-8.
+/// The VM's environment: the value of a variable, if it is set and valid UTF-8.
 pub type Environment<'e> = &'e dyn Fn(&str) -> Option<String>;
 
-/// What kind of thing is wrong with a configuration.
+/// A kind of error in a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -19,27 +19,27 @@ pub enum ErrorKind {
     Syntax,
     /// A required field is missing.
     Missing,
-    /// No section has this field.
+    /// There is no such field.
     UnknownField,
-    /// A value has another JSON type.
+    /// A value has the wrong JSON type.
     Type,
-    /// A word is none of the possible ones.
+    /// A word is not one of those allowed.
     UnknownWord,
-    /// A field or an entry comes twice.
+    /// A field or an entry is given twice.
     Duplicate,
-    /// A list or an object must not be empty.
+    /// A list or an object is empty, and must not be.
     Empty,
-    /// Of several fields, too many or too few are given.
+    /// Too many or too few of the fields that exclude each other are given.
     Choice,
-    /// A number is out of its range.
+    /// A number is out of range.
     Range,
-    /// A text does not have the right form.
+    /// A text is not in the right form.
     Malformed,
-    /// Two parts of the configuration do not go together.
+    /// Two parts of the configuration contradict each other.
     Contradiction,
     /// A secret cannot be used.
     Secret,
-    /// The filter does not have an environment variable.
+    /// An environment variable is not available to the filter.
     Variable,
 }
 
@@ -53,13 +53,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    /// The error of `kind` at `path`, in words: what was found and what is expected.
+    /// An error of `kind` at `path`. The words say what was found and what was expected.
     #[must_use]
     pub fn new(path: String, kind: ErrorKind, words: impl Into<String>) -> Self {
         Self { path, kind, words: words.into(), hides: false }
     }
 
-    /// The same, where the words leave out what was found, as it may be a secret in the wrong place.
+    /// The same error, marked as one whose words leave out what was found: it may be a secret in the wrong place.
     #[must_use]
     pub const fn hiding(mut self, hides: bool) -> Self {
         self.hides = hides;
@@ -72,19 +72,19 @@ impl ConfigError {
         &self.path
     }
 
-    /// What kind of thing is wrong.
+    /// What kind of error it is.
     #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// What was found, and what is expected.
+    /// What was found, and what was expected.
     #[must_use]
     pub fn words(&self) -> &str {
         &self.words
     }
 
-    /// Whether what was found may be a secret, and is left out.
+    /// Whether the words leave out what was found, because it may be a secret.
     #[must_use]
     pub const fn hides(&self) -> bool {
         self.hides
@@ -99,7 +99,7 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// What is risky about a configuration that can be used.
+/// A risk in a configuration that is accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// Which field it is about.
@@ -114,7 +114,7 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Everything that there is to say about a configuration.
+/// Everything there is to say about a configuration.
 #[derive(Default)]
 pub struct Report {
     errors: Cell<Vec<ConfigError>>,
@@ -127,7 +127,7 @@ impl Report {
         push(&self.errors, error);
     }
 
-    /// Whether there is an error.
+    /// Whether there are any errors.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         let errors = self.errors.take();
@@ -136,13 +136,13 @@ impl Report {
         has_errors
     }
 
-    /// The errors, in the order in which they were found.
+    /// The errors, in the order they were found.
     #[must_use]
     pub fn errors(self) -> Vec<ConfigError> {
         self.errors.into_inner()
     }
 
-    /// Errors and warnings.
+    /// The errors and the warnings.
     #[must_use]
     pub fn into_parts(self) -> (Vec<ConfigError>, Vec<Warning>) {
         (self.errors.into_inner(), self.warnings.into_inner())
@@ -155,7 +155,7 @@ fn push<T>(list: &Cell<Vec<T>>, item: T) {
     list.set(items);
 }
 
-/// A place in the configuration. Its path is put together only where something is wrong.
+/// A place in the configuration. Its path is built only when something is wrong.
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
     report: &'a Report,
@@ -163,7 +163,7 @@ pub struct Field<'a> {
     step: Step<'a>,
 }
 
-/// From an object or a list to what it contains.
+/// One step from an object or a list to something in it.
 #[derive(Clone, Copy, Debug)]
 pub enum Step<'a> {
     /// To the field of that name.
@@ -173,7 +173,7 @@ pub enum Step<'a> {
 }
 
 impl Step<'_> {
-    /// Adds this step to a path.
+    /// Appends this step to a path.
     pub fn append_to(self, path: &mut String) {
         use fmt::Write;
         let _ = match self {
@@ -191,19 +191,19 @@ impl<'a> Field<'a> {
         Self { report, above: None, step: Step::Name(name) }
     }
 
-    /// The field of that name in the object that is here.
+    /// The field of that name in the object at this place.
     #[must_use]
     pub const fn name(&'a self, name: &'a str) -> Self {
         Self { report: self.report, above: Some(self), step: Step::Name(name) }
     }
 
-    /// The item at that position of the list that is here.
+    /// The item at that position in the list at this place.
     #[must_use]
     pub const fn index(&'a self, index: usize) -> Self {
         Self { report: self.report, above: Some(self), step: Step::Index(index) }
     }
 
-    /// Such as `trust[0].peer`.
+    /// The path, such as `trust[0].peer`.
     #[must_use]
     pub fn path(&self) -> String {
         let mut path = self.above.map(Self::path).unwrap_or_default();
@@ -211,35 +211,35 @@ impl<'a> Field<'a> {
         path
     }
 
-    /// What everything that is wrong goes to.
+    /// Where errors and warnings go.
     #[must_use]
     pub const fn report(&self) -> &'a Report {
         self.report
     }
 
-    /// Reports an error. There is nothing to go on with, so `None`.
+    /// Reports an error, and returns `None`: there is nothing to go on with.
     pub fn refuse<T>(&self, kind: ErrorKind, words: impl Into<String>) -> Option<T> {
         self.report.error(ConfigError::new(self.path(), kind, words));
         None
     }
 
-    /// Reports that `found`, which is no secret, is not as `expected`.
+    /// Reports that `found` is not what was `expected`. The error shows it, so it must not be a secret.
     pub fn malformed<T>(&self, found: &str, expected: impl fmt::Display) -> Option<T> {
         self.refuse(ErrorKind::Malformed, format!("found {found:?}, expected {expected}"))
     }
 
-    /// Reports a list or an object that has nothing in it.
+    /// Reports an empty list or object.
     #[must_use]
     pub fn empty<T>(&self, expected: &str) -> Option<T> {
         self.refuse(ErrorKind::Empty, format!("found an empty list, expected {expected}"))
     }
 
-    /// Reports what is risky.
+    /// Reports a risk.
     pub fn warn(&self, words: &'static str) {
         push(&self.report.warnings, Warning { path: self.path(), words });
     }
 
-    /// Accepts a text that is not blank, at most `max` bytes long and without control characters.
+    /// Accepts a text of at most `max` bytes that is not blank and has no control characters.
     pub fn text(&self, text: &str, max: usize) -> Option<()> {
         let flaw = if text.trim().is_empty() {
             "an empty text".to_owned()
@@ -278,14 +278,15 @@ impl<'a> Field<'a> {
     }
 }
 
-/// The whole list, if every part of it is fine. Every part is looked at, so that every error is reported.
+/// The whole list, if every part is fine. It looks at every part, so that every error is reported.
 pub fn all<T, C: FromIterator<T>>(parts: impl IntoIterator<Item = Option<T>>) -> Option<C> {
     parts.into_iter().collect::<Vec<_>>().into_iter().collect()
 }
 
 // === secrets ===
 
-/// A secret in the configuration. It is never shown, and wiped when dropped.
+/// A secret in the configuration itself, where Envoy's `/config_dump` shows it.
+// It is wiped when dropped, and no debug output shows it.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(transparent)]
@@ -303,13 +304,13 @@ impl Drop for Secret {
     }
 }
 
-/// The shortest key of HMAC-SHA-256, in bytes (RFC 7518, section 3.2).
+/// The shortest key allowed for HMAC-SHA-256, in bytes (RFC 7518, section 3.2).
 pub const MIN_KEY_BYTES: usize = 32;
 
-/// A secret, untrimmed, and the name of the field that has it: `secret` or `secret_env`.
+/// The name of the field that gives a secret, `secret` or `secret_env`, and the secret, untrimmed.
 pub type Given = (&'static str, Zeroizing<String>);
 
-/// Reads `secret` or `secret_env` of the object at `field`, which must do as a key of HMAC-SHA-256.
+/// Reads `secret` or `secret_env` of the object at `field`, which must be long enough for HMAC-SHA-256.
 pub fn read_key(
     field: &Field<'_>,
     secret: Option<&Secret>,
@@ -368,10 +369,10 @@ fn read_variable(field: &Field<'_>, variable: &str, environment: Environment<'_>
     Some(value.into())
 }
 
-/// Whether this can be the name of a variable, and is not rather a secret that was put in its place.
+/// Whether this can be the name of a variable, and not a secret put in its place by mistake.
 fn is_variable(name: &str) -> bool {
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    // Long names are in capitals; a long random text seldom is.
+    // Long names of variables are in capitals; long random text seldom is.
     let is_long = name.len() >= 32 && name.bytes().any(|byte| byte.is_ascii_lowercase());
     !name.is_empty() && !is_long && name.bytes().all(is_word) && !name.starts_with(|c: char| c.is_ascii_digit())
 }

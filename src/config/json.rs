@@ -1,4 +1,4 @@
-//! JSON as a tree that keeps a name that comes twice.
+//! JSON as a tree that keeps duplicate names.
 
 use std::{borrow::Cow, fmt};
 
@@ -9,28 +9,29 @@ use serde::{
 
 use super::field::Step;
 
-/// A JSON value. It keeps a name that comes twice, and marks what is not to be read again.
+/// A JSON value. It keeps duplicate names, and marks what must not be read again.
 pub enum Json<'a> {
     Null,
     Boolean(bool),
     Integer(i64),
-    /// Beyond 63 bits.
+    /// An integer beyond 63 bits.
     Large(u64),
     Fraction(f64),
     Text(Cow<'a, str>),
     List(Vec<Self>),
     Object(Vec<(Cow<'a, str>, Self)>),
-    /// An error was about it.
+    /// Taken out, because an error was about it.
     TakenOut,
 }
 
 impl Json<'_> {
-    /// Whether an error was about it.
+    /// Whether it was taken out, because an error was about it.
     pub const fn is_taken_out(&self) -> bool {
         matches!(self, Self::TakenOut)
     }
 
-    /// The part at the end of a path. Of a name that comes twice it is the first, or at the very end the last if so asked.
+    /// The part at the end of a path. Of parts with the same name it is the first; `last` makes the final step
+    /// take the last one.
     pub fn at(&mut self, path: &[Step<'_>], last: bool) -> Option<&mut Self> {
         let Some((step, rest)) = path.split_first() else { return Some(self) };
         let part = match (self, step) {
@@ -44,7 +45,7 @@ impl Json<'_> {
         part?.at(rest, last)
     }
 
-    /// What it is, in the words of serde.
+    /// What it is, in serde's terms.
     pub const fn unexpected(&self) -> Unexpected<'_> {
         match self {
             Self::Null | Self::TakenOut => Unexpected::Unit,
@@ -66,7 +67,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Json<'a> {
     }
 }
 
-/// A name or a text, borrowed where it has no escapes, so that there is no second copy of a secret.
+/// A name or a text, borrowed if it has no escapes, so that a secret is not copied.
 #[derive(Deserialize)]
 #[serde(transparent)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);

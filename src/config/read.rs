@@ -1,7 +1,7 @@
-//! Reads JSON into the types of the sections, and finds every error in it, not only the first.
+//! Reads JSON into the types of the sections, and finds every error in it, not just the first.
 //!
-//! What an error is about is taken out, and the rest is read again. Errors are data from the start: serde hands the
-//! parts of each to [`ReadError`].
+//! Whatever an error is about is taken out, and the rest is read again. Errors are data from the start: serde hands
+//! [`ReadError`] the parts of each.
 
 use std::{borrow::Cow, fmt};
 
@@ -20,16 +20,16 @@ use super::{
     words::{MAX_SLIP_BYTES, alternatives, noun, shown, suggestion},
 };
 
-/// What is wrong with a required field that is not there.
+/// What an error says about a required field that is missing.
 pub const MISSING: &str = "missing required field";
 
-/// What is wrong with a field that comes twice.
+/// What an error says about a field that is given twice.
 pub const TWICE: &str = "given twice, expected once";
 
-/// The most errors of one section that are looked for.
+/// How many errors to look for in one section, at most.
 const MAX_ERRORS: usize = 32;
 
-/// Reads `json`, which stands at `field`. `None` when anything in it is wrong; all of it is reported.
+/// Reads the `json` at `field`. `None` if anything in it is wrong; every error is reported.
 pub fn read<T: DeserializeOwned>(json: &mut Json<'_>, field: &Field<'_>) -> Option<T> {
     let mut is_fine = true;
     for _ in 0..MAX_ERRORS {
@@ -39,7 +39,7 @@ pub fn read<T: DeserializeOwned>(json: &mut Json<'_>, field: &Field<'_>) -> Opti
         };
         is_fine = false;
         let mut path: Vec<_> = error.path.iter().rev().map(OwnedStep::borrowed).collect();
-        // What was taken out is missing, and so is what lacks it: that is no news.
+        // A field that was taken out is now missing, and its object may be next: both have been reported.
         if error.kind != ErrorKind::Missing || !json.at(&path, false).is_some_and(|part| part.is_taken_out()) {
             field.report().error(error.at(field));
         }
@@ -56,10 +56,10 @@ pub fn read<T: DeserializeOwned>(json: &mut Json<'_>, field: &Field<'_>) -> Opti
 
 // === errors ===
 
-/// What is wrong, and where below the part that is read.
+/// What is wrong, and where, seen from the part being read.
 #[derive(Debug)]
 pub struct ReadError {
-    /// From the inside out.
+    /// From the innermost step to the outermost.
     path: Vec<OwnedStep>,
     kind: ErrorKind,
     words: String,
@@ -101,7 +101,7 @@ impl ReadError {
         self
     }
 
-    /// The same error, of the part that stands at `field`.
+    /// The same error, for a part that is at `field`.
     fn at(&self, field: &Field<'_>) -> ConfigError {
         let mut path = field.path();
         // The last step to an unknown field is its name, which is not shown if it may be a secret.
@@ -160,7 +160,7 @@ impl de::Error for ReadError {
     }
 }
 
-/// The error of a section at `whole` that there is none of.
+/// The error for a section that does not exist. It is at `whole` if the name may be a secret.
 pub fn unknown_section(name: &str, sections: &[&str], whole: &str) -> ConfigError {
     let error = ReadError::unknown(name, sections);
     let path = if error.hides { whole } else { name };
@@ -217,14 +217,14 @@ impl<'de> Deserializer<'de> for &'de Json<'de> {
         }
     }
 
-    /// An object only: what serde derives would also take a list of the fields' values.
+    /// Objects only: serde's derived code would also take a list of the fields' values.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, ReadError> {
-        // What a type expects is serde's word for it, unless the type says better.
+        // What a type expects is said in serde's words, unless the type has better ones.
         let expected = (&visitor as &dyn Expected).to_string();
         let default = format!("struct {name}");
         match self {

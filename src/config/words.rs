@@ -1,4 +1,4 @@
-//! What errors say of words and values that are none of ours. One that may be a secret is not shown.
+//! What errors say about words and values the filter does not know. One that may be a secret is not shown.
 
 use serde::de::Unexpected;
 
@@ -17,21 +17,21 @@ pub fn noun(value: Unexpected<'_>) -> &'static str {
     }
 }
 
-/// The longest word that is shown though it is none of ours, in bytes. A misspelt one is hardly longer, a secret hardly
+/// The longest unknown word that is shown, in bytes. A misspelt word is hardly ever longer, a secret hardly ever
 /// shorter.
 const MAX_SHOWN_BYTES: usize = 20;
 
-/// The longest text that is taken for a number or a boolean in quotes, in bytes, such as `1h`.
+/// The longest text that passes for a number or a boolean gone wrong, such as `1h`, in bytes.
 pub const MAX_SLIP_BYTES: usize = 8;
 
-/// A word that is none of ours, if it is no secret by its looks.
+/// An unknown word, if it does not look like a secret.
 #[must_use]
 pub fn shown(word: &str) -> Option<&str> {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     Some(word).filter(|word| word.len() <= MAX_SHOWN_BYTES && word.chars().all(is_plain))
 }
 
-/// The words of which one is expected.
+/// The expected words, as an error lists them.
 #[must_use]
 pub fn alternatives(words: &[&str]) -> String {
     let quoted: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
@@ -42,7 +42,7 @@ pub fn alternatives(words: &[&str]) -> String {
     }
 }
 
-/// The word that was probably meant, if one is close.
+/// The word that was probably meant, if one is close enough.
 #[must_use]
 pub fn suggestion(word: &str, words: &[&str]) -> String {
     let folded = |word: &str| word.to_ascii_lowercase().replace('_', "-");

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The module's linker: rust-lld, which exports only the callbacks that `filter.rs` implements.
+"""The module's linker: rust-lld, exporting only the callbacks that `filter.rs` implements.
 
-The SDK exports every callback of the ABI, and Envoy enters the VM for each that it finds, at a third of what a reused
-token costs. rustc names the exports to the linker, so this is where they can be left out, together with their code.
+The SDK exports every callback of the ABI, and Envoy enters the VM for each one it finds: together they cost a sixth of
+what a reused token does. rustc passes the exports to the linker, so this is where they can be left out, along with their code.
 """
 
 import os

@@ -1,4 +1,4 @@
-//! Attributes of a user: strings by name.
+//! Attributes of a user: named strings.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::formats::{Members, check, check_filled, check_length};
 use crate::rejection::Flaw;
 
-/// The most attributes.
+/// The most attributes of one user.
 pub const MAX_ATTRIBUTES: usize = 64;
 /// The longest attribute key, in bytes.
 pub const MAX_ATTRIBUTE_KEY_BYTES: usize = 128;
@@ -15,7 +15,7 @@ pub const MAX_ATTRIBUTE_KEY_BYTES: usize = 128;
 pub const MAX_ATTRIBUTE_VALUE_BYTES: usize = 2048;
 
 /// Attributes, sorted by key, so that equal identities give equal tokens.
-// Few, so not in a tree, whose insertion is 10 KB of compiled code, and this one's 1.
+// They are few, so this is not a tree: inserting into one takes 10 KB of compiled code, and here 1 KB.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Attributes<'a>(Vec<(Text<'a>, Text<'a>)>);
 
@@ -27,7 +27,7 @@ impl<'a> Attributes<'a> {
         self.0.get(position).map(|(_, value)| value.as_ref())
     }
 
-    /// The attributes, by key.
+    /// The attributes, in the order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (key.as_ref(), value.as_ref()))
     }
@@ -47,7 +47,7 @@ impl<'a> Attributes<'a> {
         if self.0.len() >= MAX_ATTRIBUTES {
             return Err(Flaw::TooMany(MAX_ATTRIBUTES));
         }
-        // Which of two values counts would be a guess.
+        // Which of the two values counts would be a guess.
         let Err(position) = self.position(key.as_ref()) else { return Err(Flaw::AttributeTwice) };
         self.0.insert(position, (key, value));
         Ok(())
@@ -69,7 +69,7 @@ impl Serialize for Attributes<'_> {
     }
 }
 
-/// The text of a JSON string, borrowed where it holds no escape.
+/// The text of a JSON string, borrowed if it has no escapes.
 #[derive(Debug, Deserialize, PartialEq, Eq)]
 #[serde(transparent)]
 pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -80,10 +80,10 @@ impl AsRef<str> for Text<'_> {
     }
 }
 
-/// Reads the attributes of a header that is a JSON object of strings. A value may be empty, a key may not.
+/// Reads the attributes of a header whose value is a JSON object of strings. A value may be empty, a key may not.
 ///
 /// # Errors
-/// When it is no such object, or an attribute is malformed, named twice or over a limit.
+/// When it is not such an object, or an attribute is malformed, named twice or over a limit.
 pub fn read(json: &str) -> Result<Attributes<'_>, Flaw> {
     let Members::<Text<'_>, Text<'_>>(members) = serde_json::from_str(json).map_err(|_| Flaw::NotObject)?;
     let mut attributes = Attributes::default();

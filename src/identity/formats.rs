@@ -1,6 +1,6 @@
-//! How headers list roles and scopes, and the limits of each.
+//! How headers list roles and scopes, and their limits.
 //!
-//! What is over a limit is refused, never cut: a shortened role is another role.
+//! What is over a limit is refused, never cut: a shortened role is a different role.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, marker::PhantomData};
 
@@ -17,24 +17,24 @@ use crate::rejection::Flaw;
 
 /// The longest username, realm, role, scope or service, in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
-/// The most roles, the most scopes, and the most services of a scope map.
+/// The most roles, and the most scopes: of a map, both of its services and of all their scopes.
 pub const MAX_LIST_ITEMS: usize = 256;
 /// How a header lists its items.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Format {
-    /// Separated by commas, such as `admin, developer`. Blanks around an item do not count.
+    /// Separated by commas: `admin, developer`. Spaces around an item do not count.
     Csv,
-    /// Separated by single spaces, such as `admin developer`.
+    /// Separated by single spaces: `admin developer`.
     Space,
-    /// Separated by `|`, such as `admin|developer`. Blanks around an item do not count.
+    /// Separated by `|`: `admin|developer`. Spaces around an item do not count.
     Pipe,
-    /// A JSON list of strings.
+    /// A JSON list of strings: `["admin","developer"]`.
     Json,
-    /// A JSON list of strings in base64, of either alphabet.
+    /// A JSON list of strings in base64: standard or URL-safe, padded or not.
     Base64Json,
-    /// One header line for each item.
+    /// One header line per item.
     Repeated,
 }
 
@@ -46,7 +46,7 @@ pub enum ScopesForm {
     /// A list of strings, as Auth-O-Tron documents it.
     #[default]
     List,
-    /// A map of service to scopes, as the Auth-O-Tron 0.3 server writes it.
+    /// An object, service to list of scopes, as the Auth-O-Tron 0.3 server writes it.
     Map,
 }
 
@@ -80,11 +80,11 @@ pub fn text(value: &[u8], max: usize) -> Result<&str, Flaw> {
     Ok(text)
 }
 
-/// Refuses what is blank, longer than `max` bytes, or holds a control character.
+/// Accepts a text that is not blank, has at most `max` bytes and no control characters.
 ///
 /// # Errors
-/// When it is.
-// Once in the module, not once a caller: code that is in no cache when a request comes costs more than a call.
+/// When it is not such a text.
+// Once in the module, not once per caller: code that is not in the cache when a request comes costs more than a call.
 #[inline(never)]
 pub fn check_filled(text: &str, max: usize) -> Result<(), Flaw> {
     if text.trim_start().is_empty() {
@@ -93,15 +93,15 @@ pub fn check_filled(text: &str, max: usize) -> Result<(), Flaw> {
     check(text, max)
 }
 
-/// Refuses what is longer than `max` bytes, or holds a control character.
+/// Accepts a text of at most `max` bytes without control characters.
 ///
 /// # Errors
-/// When it is.
+/// When it is not such a text.
 pub fn check(text: &str, max: usize) -> Result<(), Flaw> {
     if text.len() > max {
         return Err(Flaw::TooLong(max));
     }
-    // In bytes: the controls of C1 are C2 80 to C2 9F in UTF-8.
+    // Byte by byte: the C1 controls are C2 80 to C2 9F in UTF-8.
     let mut before = 0;
     for byte in text.bytes() {
         if byte.is_ascii_control() || (before == 0xc2 && byte < 0xa0) {
@@ -112,10 +112,10 @@ pub fn check(text: &str, max: usize) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Refuses what is empty or longer than `max` bytes.
+/// Accepts a text of 1 to `max` bytes.
 ///
 /// # Errors
-/// When it is.
+/// When it is not such a text.
 pub fn check_length(text: &str, max: usize) -> Result<(), Flaw> {
     match text.len() {
         0 => Err(Flaw::Empty),
@@ -124,7 +124,7 @@ pub fn check_length(text: &str, max: usize) -> Result<(), Flaw> {
     }
 }
 
-/// Reads the header values of one list, each of which [`text`] accepts. They are several only in [`Format::Repeated`].
+/// Reads the header values of one list, each accepted by [`text`]. Only [`Format::Repeated`] has several.
 ///
 /// # Errors
 /// When a value or an item is malformed or over a limit, or when the value is a JSON object.
@@ -167,7 +167,7 @@ fn push_item<'a>(item: &'a str, items: &mut Vec<Cow<'a, str>>) -> Result<(), Fla
     Ok(())
 }
 
-/// Either alphabet of RFC 4648, padded or not: products differ, and no two of these readings can disagree.
+/// Either alphabet of RFC 4648, padded or not: products differ, and no text can be read in two ways.
 fn decode_base64(text: &str) -> Result<Vec<u8>, Flaw> {
     const LENIENT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
@@ -234,7 +234,7 @@ impl<'de> Deserialize<'de> for ListOrMap {
     }
 }
 
-/// The members of a JSON object, in its order.
+/// The members of a JSON object, in order.
 pub struct Members<K, V>(pub Vec<(K, V)>);
 
 impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Members<K, V> {
@@ -261,7 +261,7 @@ impl<'de, K: Deserialize<'de>, V: Deserialize<'de>> Deserialize<'de> for Members
     }
 }
 
-/// A JSON object in which no name comes twice: parsers disagree about which of the two counts (RFC 8259, section 4).
+/// A JSON object without duplicate names: parsers disagree about which one counts (RFC 8259, section 4).
 pub struct UniqueMap<V>(pub BTreeMap<String, V>);
 
 impl<'de, V: Deserialize<'de>> Deserialize<'de> for UniqueMap<V> {

@@ -4,23 +4,23 @@ use serde::Deserialize;
 
 use super::formats::Format;
 
-/// A product whose headers are known.
+/// A product whose headers the filter knows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema, serde::Serialize))]
 #[serde(rename_all = "kebab-case")]
 pub enum PresetName {
-    /// Auth-O-Tron and its proxies.
+    /// Auth-O-Tron's own headers: `x-auth-username` and so on.
     #[default]
     AuthOTron,
-    /// oauth2-proxy as a reverse proxy.
+    /// oauth2-proxy as a reverse proxy: `x-forwarded-user` and so on.
     Oauth2Proxy,
-    /// oauth2-proxy behind another proxy's external authorization.
+    /// oauth2-proxy asked by another proxy, such as Envoy's `ext_authz`: `x-auth-request-user` and so on.
     Oauth2ProxyAuthRequest,
-    /// Authelia.
+    /// Authelia: `remote-user` and so on.
     Authelia,
-    /// authentik.
+    /// authentik: `x-authentik-username` and so on.
     Authentik,
-    /// Kubernetes' authenticating proxies.
+    /// An authenticating proxy for Kubernetes: `x-remote-user` and so on.
     Kubernetes,
 }
 
@@ -28,7 +28,7 @@ pub enum PresetName {
 pub struct Preset {
     /// Default of `identity.username.header`.
     pub username: &'static [&'static str],
-    /// Default of `identity.realm.header`; none where the product knows no realms.
+    /// Default of `identity.realm.header`; empty if the product knows no realms.
     pub realm: &'static [&'static str],
     /// Default of `identity.roles`.
     pub roles: (&'static [&'static str], Format),
@@ -38,13 +38,13 @@ pub struct Preset {
     pub attributes: &'static [&'static str],
     /// Default of `identity.attributes.from`.
     pub attributes_from: &'static [(&'static str, &'static str)],
-    /// Headers that no claim is read from. A `*` at the end stands for any.
+    /// Headers that no claim is read from. A `*` at the end stands for any ending.
     pub others: &'static [&'static str],
-    /// Whether the product sends a header without a value for what a user has nothing of, such as groups.
+    /// Whether the product sends an empty header for what a user does not have, such as groups.
     pub sends_empty: bool,
 }
 
-/// What the presets of the products are written over: no headers at all.
+/// What the other presets start from: no headers at all.
 const PLAIN: Preset = Preset {
     username: &[],
     realm: &[],
@@ -74,7 +74,7 @@ const OAUTH2_PROXY: Preset = Preset {
     ..PLAIN
 };
 
-/// As [`OAUTH2_PROXY`]: `--set-xauthrequest`.
+/// See the page of [`OAUTH2_PROXY`]: `--set-xauthrequest`.
 const OAUTH2_PROXY_AUTH_REQUEST: Preset = Preset {
     username: &["x-auth-request-preferred-username", "x-auth-request-user"],
     roles: (&["x-auth-request-groups"], Format::Csv),
@@ -126,7 +126,7 @@ impl PresetName {
 }
 
 impl Preset {
-    /// Every header that the product sets, and whether it may come on several lines.
+    /// Every header that the product sets, and whether it may have several lines.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, bool)> {
         let single = [self.username, self.realm, self.scopes.0, self.attributes].into_iter().flatten().copied();
         let single = single.chain(self.attributes_from.iter().map(|(_, header)| *header));

@@ -1,4 +1,4 @@
-//! Where each part of an identity comes from, and how it is read there.
+//! Where each part of an identity comes from, and how it is read.
 
 use std::borrow::Cow;
 
@@ -11,35 +11,35 @@ use crate::{
     request::{Request, names::NameId},
 };
 
-/// The longest that all identity header values may be together, in bytes.
+/// How long all identity header values together may be, in bytes.
 pub const MAX_IDENTITY_BYTES: usize = 8192;
 
-/// Who the request is from, as a proven authenticator asserts it.
+/// Who the request is from, as asserted by a proven authenticator.
 #[derive(Debug)]
 pub struct Identity<'a> {
     /// The authenticated username.
     pub username: &'a str,
     /// The realm that authenticated the user.
     pub realm: &'a str,
-    /// In the order of the header.
+    /// The roles, in the order of the header.
     pub roles: Vec<Cow<'a, str>>,
-    /// What the user may do.
+    /// The scopes: what the user may do.
     pub scopes: Scopes<'a>,
-    /// Further attributes, `exp` included.
+    /// Further attributes, including `exp`.
     pub attributes: Attributes<'a>,
 }
 
 impl Identity<'_> {
-    /// The subject: the realm that authenticated the user, and the authenticated username.
+    /// The subject: the realm that authenticated the user, a hyphen, and the authenticated username.
     #[must_use]
     pub fn subject(&self) -> String {
         [self.realm, "-", self.username].concat()
     }
 
-    /// The user's own expiry in epoch seconds, which Auth-O-Tron keeps as the attribute `exp` in decimal digits (`i64`).
+    /// The user's own expiry in epoch seconds. Auth-O-Tron keeps it as the attribute `exp`, in decimal digits (`i64`).
     ///
     /// # Errors
-    /// When the attribute is there and is no such number.
+    /// When the attribute is there but is not such a number.
     pub fn expiry(&self) -> Result<Option<i64>, Flaw> {
         self.attributes.get("exp").map(|exp| exp.parse().map_err(|_| Flaw::NotEpochSeconds)).transpose()
     }
@@ -50,7 +50,7 @@ impl Identity<'_> {
 pub struct Unreadable {
     /// Which part, such as `roles`.
     pub part: &'static str,
-    /// The header that it comes in, if it comes at all.
+    /// The header it came in, if it came at all.
     pub header: Option<NameId>,
     /// What is wrong with it.
     pub flaw: Flaw,
@@ -71,7 +71,7 @@ pub struct Sources {
     pub attributes: Headers,
     /// Attribute → the header that carries it.
     pub attributes_from: Vec<(String, NameId)>,
-    /// Whether an empty header says that there is nothing of what it carries.
+    /// Whether an empty header means that the user has none of what it carries.
     pub empty_is_absent: bool,
 }
 
@@ -83,7 +83,7 @@ pub type Headers = Vec<NameId>;
 pub enum RealmSource {
     /// A header.
     Header(Headers),
-    /// It is the same for every request.
+    /// One value for every request.
     Fixed(String),
 }
 
@@ -106,7 +106,7 @@ impl Sources {
         })
     }
 
-    /// Every identity header, also those that no claim is read from, such as the second of a list: they may be forwarded.
+    /// Every identity header, even one that no claim is read from, such as the second of a list: it may be forwarded.
     fn read_texts<'a>(&self, request: &Request<'a>) -> Result<Texts<'a>, Unreadable> {
         let mut texts = Vec::with_capacity(USUAL_IDENTITY_HEADERS);
         for (id, value) in request.identity() {
@@ -120,7 +120,7 @@ impl Sources {
         Ok(Texts(texts))
     }
 
-    /// What a header is for.
+    /// Which part of the identity a header is for.
     fn part_of(&self, id: NameId) -> &'static str {
         let realm = match &self.realm {
             RealmSource::Header(ids) => ids.as_slice(),
@@ -158,7 +158,7 @@ impl Sources {
             None => Attributes::default(),
         };
         for (key, id) in &self.attributes_from {
-            // An `exp` that says nothing is one that nobody can read, not the longest lifetime.
+            // An empty `exp` is one that nobody can read; it must not mean the longest lifetime.
             if let Some(value) = headers.of(*id).next().filter(|value| !value.is_empty() || key == "exp") {
                 attributes.add(key, value).map_err(|flaw| Unreadable { part, header: Some(*id), flaw })?;
             }
@@ -170,7 +170,7 @@ impl Sources {
 /// The identity headers of a request, as [`formats::text`] read them. An empty one counts as absent.
 struct Texts<'a>(Vec<(NameId, &'a str)>);
 
-/// How many identity headers a request usually has, at most.
+/// Room for the identity headers of most requests.
 const USUAL_IDENTITY_HEADERS: usize = 8;
 
 impl<'a> Texts<'a> {
@@ -189,7 +189,7 @@ impl<'a> Texts<'a> {
         self.first(ids).into_iter().flat_map(|id| self.of(id))
     }
 
-    /// As [`Texts::of_first`], of which those that are not absent.
+    /// As [`Texts::of_first`], without the empty ones.
     fn filled(&self, ids: &[NameId]) -> impl Iterator<Item = &'a str> {
         self.of_first(ids).filter(|text| !text.is_empty())
     }

@@ -6,12 +6,12 @@ use sha2::Sha256;
 
 use crate::config::field::MIN_KEY_BYTES;
 
-/// The length of an encoded SHA-256 MAC and of the two dots.
+/// The length of an encoded SHA-256 MAC and the two dots, in bytes.
 const FIXED_TOKEN_BYTES: usize = 43 + 2;
 
 /// A key that signs HS256 tokens.
 ///
-/// HMAC's key schedule is run once, here, and cloned for every token. The secret itself is not kept.
+/// HMAC's key schedule runs once, here, and is cloned for every token. The secret itself is not kept.
 pub struct SigningKey {
     keyed: Hmac<Sha256>,
     kid: Option<String>,
@@ -20,7 +20,7 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Prepares a key. `None` when it is shorter than [`MIN_KEY_BYTES`].
+    /// Prepares a key. `None` if it is shorter than [`MIN_KEY_BYTES`].
     #[must_use]
     pub fn new(secret: &[u8], kid: Option<&str>) -> Option<Self> {
         if secret.len() < MIN_KEY_BYTES {
@@ -37,13 +37,13 @@ impl SigningKey {
         Some(Self { keyed: Hmac::new_from_slice(secret).ok()?, kid: kid.map(str::to_owned), header })
     }
 
-    /// The name of the key, where it has one.
+    /// The name of the key, if it has one.
     #[must_use]
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
 
-    /// `prefix`, and behind it the signed token of `claims`, a JSON object in UTF-8.
+    /// `prefix`, followed by the signed token with `claims`, a JSON object in UTF-8.
     #[must_use]
     pub fn sign(&self, prefix: &str, claims: &[u8]) -> String {
         let encoded_claims = claims.len().div_ceil(3).saturating_mul(4);
@@ -76,7 +76,7 @@ mod tests {
 
     const SECRET: &[u8] = b"your-256-bit-secret-key-here-minimum-32-characters";
 
-    /// RFC 7515, appendix A.1: its JOSE header has line breaks that ours never has, so the MAC is what compares.
+    /// RFC 7515, appendix A.1. Its JOSE header has line breaks, and ours never does, so only the MAC is compared.
     #[test]
     fn rfc_7515_a1_hs256() {
         let secret = URL_SAFE_NO_PAD

@@ -1,4 +1,4 @@
-//! The keys of a configuration, and since when each is in use.
+//! The keys of a configuration, and when each takes over.
 
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -6,23 +6,23 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::hs256::SigningKey;
 use crate::config::field::{Environment, ErrorKind, Field, MAX_TEXT_BYTES, Secret, all, read_key};
 
-/// A key that takes over at a time.
+/// A key that takes over at a given time.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "RotationKey", extend("oneOf" = crate::config::schema::one_secret())))]
 #[serde(deny_unknown_fields)]
 pub struct RotationConfig {
-    /// The name of the key, in the JOSE header of each token that it signs. No other key has it.
+    /// The key's name: `kid` in the JOSE header of the tokens it signs. No two keys may share one.
     kid: String,
-    /// The signing secret itself, at least 32 bytes. Better use `secret_env`.
+    /// The signing secret itself, at least 32 bytes. Envoy's `/config_dump` shows it: prefer `secret_env`.
     secret: Option<Secret>,
     /// The environment variable that holds the signing secret.
     secret_env: Option<String>,
-    /// When it takes over, in RFC 3339, such as `2026-12-01T00:00:00Z`.
+    /// When the key takes over: RFC 3339, whole seconds, such as `2026-12-01T00:00:00Z`. No two keys may share a time.
     #[cfg_attr(feature = "cli", schemars(extend("format" = "date-time")))]
     not_before: String,
 }
 
-/// What the configuration says of one key.
+/// What the configuration says about one key.
 pub struct KeyConfig<'c> {
     /// Its name.
     pub kid: Option<&'c str>,
@@ -32,18 +32,18 @@ pub struct KeyConfig<'c> {
     pub variable: Option<&'c str>,
 }
 
-/// The keys, of which the newest whose time has come is in use.
+/// The keys. The newest one whose time has come is in use.
 ///
 /// A whole fleet changes keys in the same second, without a new configuration at that moment.
 #[derive(Debug)]
 pub struct KeyRing {
     first: SigningKey,
-    /// Keys by the epoch second from which on they are in use, in any order.
+    /// Later keys, each with the epoch second from which it is in use, in any order.
     later: Vec<(i64, SigningKey)>,
 }
 
 impl KeyRing {
-    /// The key in use at `now`, and since when: both in epoch seconds.
+    /// The key in use at `now`, and since when. Both times are epoch seconds.
     #[must_use]
     pub fn at(&self, now: i64) -> (i64, &SigningKey) {
         let started = self.later.iter().filter(|(not_before, _)| *not_before <= now);
@@ -53,7 +53,7 @@ impl KeyRing {
     }
 }
 
-/// Compiles the key of the object at `field`, and those of its `rotation`.
+/// Compiles the key of the object at `field`, and those in its `rotation`.
 pub fn compile(
     field: &Field<'_>,
     first: &KeyConfig<'_>,
@@ -90,7 +90,7 @@ impl KeyConfig<'_> {
     }
 }
 
-/// The time at which a key takes over in epoch seconds, which is that of none `before` it.
+/// When a key takes over, in epoch seconds. No key `before` it may have the same time.
 fn compile_time(field: &Field<'_>, text: &str, before: &[RotationConfig]) -> Option<i64> {
     let Some(time) = epoch_seconds(text) else {
         return field.malformed(text, "a time of RFC 3339 in whole seconds, such as \"2026-12-01T00:00:00Z\"");

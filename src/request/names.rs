@@ -36,7 +36,7 @@ impl fmt::Display for Purpose {
 pub struct NameId(usize);
 
 impl NameId {
-    /// The index, for keys made of bytes.
+    /// The index as bytes, for use in a key.
     #[must_use]
     pub const fn to_bytes(self) -> [u8; size_of::<usize>()] {
         self.0.to_le_bytes()
@@ -47,7 +47,7 @@ impl NameId {
 #[derive(Debug, Default)]
 pub struct Names {
     names: Vec<OwnName>,
-    /// Bit `n` is set where some name is `n` bytes long: most foreign headers fall through on this alone.
+    /// Bit `n` is set if some name is `n` bytes long: this alone rules out most foreign headers.
     lengths: u64,
 }
 
@@ -66,7 +66,7 @@ impl OwnName {
         comparable.is_some_and(|name| is_spelling_of(name, &self.text))
     }
 
-    /// Whether `name`, which is spelt as this one, is written otherwise.
+    /// Whether `name`, which a backend may take for this one, is written differently.
     pub(super) fn is_alias(&self, name: &[u8]) -> bool {
         !name.starts_with(self.text.as_bytes())
     }
@@ -95,7 +95,7 @@ const MESSAGE_HEADERS: &[&str] = &[
 ];
 
 impl Names {
-    /// Owns the header that is named at `field`, a field name of RFC 9110, section 5.1. Letter case does not count.
+    /// Owns the header named at `field`, a field name as in RFC 9110, section 5.1. Letter case does not matter.
     pub fn own(&mut self, field: &Field<'_>, name: &str, purpose: Purpose) -> Option<NameId> {
         let is_token_char = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if name.is_empty() || name.len() > MAX_HEADER_NAME_BYTES || !name.bytes().all(is_token_char) {
@@ -104,7 +104,7 @@ impl Names {
             return field.malformed(name, expected);
         }
         let name = name.to_ascii_lowercase();
-        // Under any spelling: the filter removes all spellings of its names.
+        // In any spelling: the filter removes all spellings of its names.
         if MESSAGE_HEADERS.iter().any(|own| is_spelling_of(name.as_bytes(), own)) {
             let words = format!("found {name:?}, which frames the message, expected another header");
             return field.refuse(ErrorKind::Malformed, words);
@@ -122,14 +122,14 @@ impl Names {
         }
     }
 
-    /// Owns a name unless it, or another spelling of it, is owned already.
+    /// Owns a name unless it, or another spelling of it, is already owned.
     pub fn own_default(&mut self, name: &str, purpose: Purpose) {
         if self.find(name.as_bytes()).is_none() {
             self.push(name, false, purpose);
         }
     }
 
-    /// Owns all names that begin with `prefix`, but for those that are owned already.
+    /// Owns all names that begin with `prefix`, except those that are already owned.
     pub fn own_prefix(&mut self, prefix: &str, purpose: Purpose) {
         self.push(prefix, true, purpose);
     }
@@ -164,12 +164,12 @@ impl Names {
 
     fn push(&mut self, name: &str, is_prefix: bool, purpose: Purpose) {
         let length = length_bit(name.as_bytes());
-        // A prefix stands for every length from its own on.
+        // A prefix stands for its own length and all longer ones.
         self.lengths |= if is_prefix { length.wrapping_neg() } else { length };
         self.names.push(OwnName { text: name.to_owned(), is_prefix, purpose });
     }
 
-    /// The name, if any, that `name` spells: itself, or as an alias.
+    /// The owned name, if any, that `name` spells: itself, or as an alias.
     pub(super) fn find(&self, name: &[u8]) -> Option<(NameId, &OwnName)> {
         if self.lengths & length_bit(name) == 0 {
             return None;
@@ -181,20 +181,20 @@ impl Names {
 /// Why a name cannot be owned.
 #[derive(Debug, PartialEq, Eq)]
 enum NameConflict {
-    /// The name is in use for this.
+    /// The name is already in use for this purpose.
     OtherPurpose(Purpose),
     /// The name is another spelling of this one, so each would be an alias of the other.
     AliasOf(String),
 }
 
-/// The bit of a name's length. Long names share the last one.
+/// The bit for a name's length. Long names share the last one.
 fn length_bit(name: &[u8]) -> u64 {
     let length = u32::try_from(name.len()).unwrap_or(u32::MAX).min(u64::BITS - 1);
     1_u64.checked_shl(length).unwrap_or_default()
 }
 
 /// Whether a backend may take `name` for `own`: CGI, WSGI, PHP and Rack fold letter case and replace every
-/// character that is neither letter nor digit by `_` (RFC 3875, section 4.1.18).
+/// character that is neither letter nor digit with `_` (RFC 3875, section 4.1.18).
 fn is_spelling_of(name: &[u8], own: &str) -> bool {
     let fold = |byte: u8| {
         if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }

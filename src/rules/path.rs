@@ -1,4 +1,4 @@
-//! Conditions on the path, and what a backend could read differently.
+//! Conditions on the path, and paths that a backend could read differently.
 
 use crate::config::field::{ErrorKind, Field};
 
@@ -7,9 +7,9 @@ use crate::config::field::{ErrorKind, Field};
 pub enum PathCondition {
     /// Any path.
     Any,
-    /// This one and no other.
+    /// This path and no other.
     Exact(String),
-    /// This one and all below it. It has no slash at its end.
+    /// This path and everything below it, without a slash at its end.
     Prefix(String),
 }
 
@@ -33,13 +33,13 @@ impl PathCondition {
         }
     }
 
-    /// Refuses a path that never matches `pass`: it would make a rule that says what it never does.
+    /// Refuses a path that never matches `pass`: its rule would never do what it says.
     #[must_use]
     pub fn check_passable(&self, field: &Field<'_>) -> Option<()> {
         let (name, path, is_ambiguous) = match self {
             Self::Any => return Some(()),
             Self::Exact(exact) => ("path", exact, is_ambiguous(exact.as_bytes())),
-            // Without its last slash, so that one more is an empty segment.
+            // Its last slash is gone. Put back, it shows an empty segment before it.
             Self::Prefix(prefix) => ("path_prefix", prefix, is_ambiguous(format!("{prefix}/").as_bytes())),
         };
         if !is_ambiguous {
@@ -69,7 +69,7 @@ fn check(field: &Field<'_>, path: &str) -> Option<()> {
     field.malformed(path, "a path that begins with \"/\", without query or fragment")
 }
 
-/// Whether a backend could read the path differently: as another one, or as one that ends elsewhere.
+/// Whether a backend could read the path differently: as another path, or as one that ends elsewhere.
 #[must_use]
 pub fn is_ambiguous(path: &[u8]) -> bool {
     let Some(below_root) = path.strip_prefix(b"/") else { return true };
@@ -83,7 +83,7 @@ pub fn is_ambiguous(path: &[u8]) -> bool {
     !is_plain(below_root)
 }
 
-/// Whether the path has no character that means more to some servers, and no escape that could have been spared.
+/// Whether the path has no character that is special to some servers, and no escape that it does not need.
 fn is_plain(mut path: &[u8]) -> bool {
     let mut decoded = Vec::with_capacity(path.len());
     while let Some((&byte, rest)) = path.split_first() {
@@ -96,12 +96,12 @@ fn is_plain(mut path: &[u8]) -> bool {
         decoded.push(byte);
         path = rest;
     }
-    // An overlong form of a byte is another byte to some servers.
+    // Some servers decode overlong UTF-8, such as `%c0%ae` for a dot.
     str::from_utf8(&decoded).is_ok()
 }
 
-/// The byte of an escape that can only be written so. `None` is no escape, or one of a control character, or one of
-/// printable ASCII: `%2f` may be another path, and `%61` is a way around a rule that says `a`.
+/// The byte of an escape that cannot be written plainly. `None` if it is not an escape, or one of a control character
+/// or of printable ASCII: `%2f` may make another path, and `%61` is a way around a rule that says `a`.
 fn unescape(digits: [u8; 2]) -> Option<u8> {
     let byte = u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?;
     matches!(byte, b' ' | 0x80..).then_some(byte)

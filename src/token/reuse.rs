@@ -1,15 +1,15 @@
 //! The token cache of one policy: bounded, and exact. It knows nothing but bytes and seconds.
 //!
-//! Two generations: when the young one is full it becomes the old one, and what was old is dropped whole. Nothing is
-//! ordered, scanned or moved by a look-up, and the bounds hold by construction. What a busier cache would win is little:
-//! a token lives in it for the few seconds of `token.reuse`.
+//! Two generations: when the young one is full, it becomes the old one, and the old one is dropped whole. A look-up
+//! orders, scans and moves nothing, and the bounds hold by construction. A cleverer cache would gain little: a token
+//! lives in it for the few seconds of `token.reuse`.
 
 use std::{cell::RefCell, collections::HashMap, fmt, ops::Range, rc::Rc};
 
-/// The most tokens of one generation.
+/// The most tokens in one generation.
 const MAX_ENTRIES: usize = 2048;
-/// The most that the keys and tokens of one generation take, in bytes, beside the tables of the map and the allocator's
-/// own.
+/// How much the keys and tokens of one generation may take, in bytes, not counting the tables of the map and what the
+/// allocator adds.
 const MAX_BYTES: usize = 2 * 1024 * 1024;
 
 /// What a request gets.
@@ -17,13 +17,13 @@ const MAX_BYTES: usize = 2 * 1024 * 1024;
 pub struct Issued {
     /// The value of the token's header.
     pub value: Rc<str>,
-    /// The subject of the token, where it is to be told.
+    /// The subject of the token, if it goes into filter state.
     pub subject: Option<Rc<str>>,
 }
 
 /// Tokens that may be handed out again.
 pub struct TokenCache {
-    /// How long, in seconds, after the second in which a token was made.
+    /// How long a token may be handed out, in seconds after the second in which it was made.
     seconds: i64,
     generations: RefCell<Generations>,
 }
@@ -47,7 +47,7 @@ struct Token {
 }
 
 impl TokenCache {
-    /// A cache of tokens that may be handed out again for so many `seconds` after that in which they were made.
+    /// A cache of tokens that may be handed out again for this many `seconds` after the one in which they were made.
     #[must_use]
     pub fn new(seconds: i64) -> Self {
         Self { seconds, generations: RefCell::default() }
@@ -59,7 +59,7 @@ impl TokenCache {
         self.generations.try_borrow().ok()?.get(key, now)
     }
 
-    /// Keeps the token of `key`, made at `now`, and to be handed out no more at `expiry`, both in epoch seconds.
+    /// Keeps the token of `key`, made at `now` and no longer handed out from `expiry` on, both in epoch seconds.
     pub fn keep(&self, key: Vec<u8>, issued: Issued, now: i64, expiry: i64) {
         let end = now.saturating_add(self.seconds).saturating_add(1).min(expiry);
         if let Ok(mut generations) = self.generations.try_borrow_mut() {
@@ -68,7 +68,7 @@ impl TokenCache {
     }
 }
 
-/// Neither tokens nor the identities in their keys are to be shown.
+/// Shows neither tokens nor the identities in their keys.
 impl fmt::Debug for TokenCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenCache(…)")

@@ -7,14 +7,14 @@ use crate::{
     request::{Facts, Request, names::Names},
 };
 
-/// What a filter earlier in the same chain left: a filter state object of this name and this value.
+/// A filter state object, left by a filter earlier in the same chain when it authenticated the request.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "FilterState"))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The name of the object.
+    /// The name of the filter state object.
     key: String,
-    /// What its value must be, to the byte.
+    /// The value that it must have, compared exactly.
     value: String,
 }
 

@@ -1,7 +1,7 @@
 //! `mtls`: the client certificate of the connection is one of these.
 //!
-//! Only what Envoy knows about the connection counts, never `x-forwarded-client-cert`, which a client can send. That
-//! a certificate is valid is for the listener to see to: it must require and validate one.
+//! Only what Envoy knows about the connection counts, never `x-forwarded-client-cert`, which a client can send. Whether
+//! a certificate is valid is up to the listener, which must require and validate one.
 
 use serde::Deserialize;
 
@@ -10,30 +10,30 @@ use crate::{
     request::{Facts, Request, names::Names},
 };
 
-/// The client certificate of the connection. One match in any of the lists is enough.
+/// The connection's client certificate, which the listener must require and validate. One match in any list is enough.
 #[derive(Debug, Default, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Mtls", extend("minProperties" = 1)))]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
-    /// URI subject alternative names, such as a SPIFFE ID.
+    /// URI subject alternative names (SANs), such as SPIFFE IDs, compared exactly with a certificate's first one.
     uri_sans: Vec<String>,
-    /// DNS subject alternative names, whole and without wildcards.
+    /// DNS subject alternative names (SANs), compared in any letter case with a certificate's first one. No wildcards.
     dns_sans: Vec<String>,
-    /// SHA-256 digests of whole certificates, in hexadecimal digits, with or without colons.
+    /// SHA-256 digests of whole certificates: 64 hexadecimal digits, with or without colons.
     fingerprints: Vec<String>,
 }
 
 /// The length of a SHA-256 digest in hexadecimal digits.
 const FINGERPRINT_DIGITS: usize = 64;
 
-/// The longest name in a certificate that can be configured, in bytes: that of a SPIFFE ID.
+/// The longest name of a certificate that can be configured, in bytes: the limit of a SPIFFE ID.
 const MAX_SAN_BYTES: usize = 2048;
 
-/// The certificates, by what any one of these lists has of them.
+/// The certificates that prove: those that any of these lists matches.
 #[derive(Debug)]
 pub struct Mtls {
     uri_sans: Vec<String>,
-    /// Letter case does not count.
+    /// Letter case does not matter.
     dns_sans: Vec<String>,
     /// [`FINGERPRINT_DIGITS`] each.
     fingerprints: Vec<String>,
@@ -72,7 +72,7 @@ impl Config {
 
 impl Mtls {
     pub(super) fn proves(&self, _: &Request<'_>, facts: &Facts<'_>) -> bool {
-        // What the connection says of a certificate, asked only where there is something to compare it with.
+        // What the connection says about a certificate, fetched only if there is something to compare it with.
         let any = |list: &[String], property: &str, equal: fn(&[u8], &[u8]) -> bool| {
             !list.is_empty()
                 && facts
@@ -100,7 +100,7 @@ mod tests {
         Mtls { uri_sans: owned(uri_sans), dns_sans: owned(dns_sans), fingerprints: owned(fingerprints) }
     }
 
-    /// Whether a connection with these properties proves, and which it was asked for.
+    /// Whether a connection with these properties proves, and which of them it was asked for.
     fn check(proof: &Mtls, properties: &[(&str, &[u8])]) -> (bool, Vec<String>) {
         let asked = RefCell::new(Vec::new());
         let properties = |path: &[&str]| {

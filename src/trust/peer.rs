@@ -10,18 +10,18 @@ use crate::{
     request::{Facts, Request, names::Names},
 };
 
-/// The address that the connection comes from is in one of these ranges.
+/// The address that the connection comes from. An earlier `set_filter_state` must store it under `auth_o_tron.peer`.
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Peer"))]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Ranges of addresses, such as `10.0.0.0/8`. One that fits is enough.
+    /// Ranges of addresses, such as `10.0.0.0/8`. The address must be in one of them.
     #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     cidrs: Vec<String>,
 }
 
 /// Where a native filter leaves the address of the direct peer. Envoy's own `source.address` will not do: a client
-/// sets it by `x-forwarded-for`.
+/// can set it with `x-forwarded-for`.
 const PROPERTY: &[&str] = &["filter_state", "auth_o_tron.peer"];
 
 /// The ranges of addresses that the direct peer must be in.
@@ -51,7 +51,7 @@ fn read(cidr: &str) -> Result<IpNet, String> {
     if net.network() != net.addr() {
         return Err(format!("\"{}\", without bits after the prefix", net.trunc()));
     }
-    // Addresses are compared as IPv4 where they stand for it, so this range would be a riddle: it matches nothing.
+    // IPv4-mapped addresses are compared as IPv4, so this range would silently match nothing.
     if net.addr().to_canonical() != net.addr() {
         return Err("the range in IPv4, as IPv4-mapped peers count as IPv4".to_owned());
     }
@@ -61,7 +61,7 @@ fn read(cidr: &str) -> Result<IpNet, String> {
 impl Peer {
     pub(super) fn proves(&self, _: &Request<'_>, facts: &Facts<'_>) -> bool {
         let address = facts.property(PROPERTY).and_then(|text| str::from_utf8(&text).ok()?.parse::<IpAddr>().ok());
-        // A listener on both families shows an IPv4 peer as an IPv6 one.
+        // A dual-stack listener shows an IPv4 peer as an IPv6 one.
         address.is_some_and(|address| self.cidrs.iter().any(|cidr| cidr.contains(&address.to_canonical())))
     }
 }

@@ -25,7 +25,7 @@ use crate::{
 pub struct Config {
     /// The header that carries the secret.
     header: String,
-    /// The secret itself. Better use `secret_env`.
+    /// The secret itself. Envoy's `/config_dump` shows it: prefer `secret_env`.
     secret: Option<Secret>,
     /// The environment variable that holds the secret.
     secret_env: Option<String>,
@@ -61,7 +61,7 @@ impl Config {
 }
 
 impl SharedSecret {
-    /// Compares in constant time; only the length of the secret, which is no secret, can be measured.
+    /// Compares in constant time: only the secret's length can be measured, and that is not secret.
     pub(super) fn proves(&self, request: &Request<'_>, _: &Facts<'_>) -> bool {
         request.value(self.header).is_some_and(|value| value.ct_eq(self.secret.as_bytes()).into())
     }

@@ -1,7 +1,7 @@
 //! `signature`: the authenticator signs the identity headers (HTTP Message Signatures, RFC 9421, `hmac-sha256`).
 //!
-//! The signature must cover every identity header that is present, so nobody can add, change or drop one, and the
-//! entry's `components`, so that it is no use on another request.
+//! The signature must cover every identity header that is present, so that nobody can add, change or drop one, and the
+//! entry's `components`, so that it is of no use for another request.
 
 mod component;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 use component::{Component, DERIVED};
 
-/// A signature of the authenticator over the identity headers (RFC 9421, `hmac-sha256`).
+/// The authenticator's signature over the identity headers (RFC 9421, `hmac-sha256`).
 #[derive(Debug, Deserialize)]
 #[cfg_attr(feature = "cli", derive(schemars::JsonSchema), schemars(rename = "Signature"))]
 #[serde(deny_unknown_fields)]
@@ -29,11 +29,11 @@ pub struct Config {
     /// The keys that the authenticator signs with.
     #[cfg_attr(feature = "cli", schemars(length(min = 1)))]
     pub keys: Vec<KeyConfig>,
-    /// How old a signature may be, in seconds. Within that time, whoever sees a request can send it again.
+    /// How old a signature may be, in seconds. Within that time, whoever sees a request can replay it.
     #[serde(default = "default_max_age")]
     #[cfg_attr(feature = "cli", schemars(range(min = 1, max = MAX_AGE_SECONDS)))]
     max_age: i64,
-    /// What a signature must cover beside the identity headers: header names in lower case, or derived components.
+    /// What a signature must cover besides the identity headers: lower-case field names, or components such as `@path`.
     #[serde(default = "default_components")]
     components: Vec<String>,
 }
@@ -55,9 +55,9 @@ fn default_components() -> Vec<String> {
 )]
 #[serde(deny_unknown_fields)]
 pub struct KeyConfig {
-    /// The name that a signature calls the key by.
+    /// The key's name: `keyid` in a signature. ASCII. No two keys may share one.
     pub keyid: String,
-    /// The secret itself, at least 32 bytes. Better use `secret_env`.
+    /// The secret itself, at least 32 bytes. Envoy's `/config_dump` shows it: prefer `secret_env`.
     secret: Option<Secret>,
     /// The environment variable that holds the secret.
     pub secret_env: Option<String>,
@@ -68,15 +68,15 @@ const MAX_AGE_SECONDS: i64 = 86_400;
 
 /// How far ahead of the proxy's clock `created` may be, in seconds.
 pub const MAX_SKEW_SECONDS: i64 = 5;
-/// The most labels of a request that are verified: each costs a MAC, and who sends them may be anybody.
+/// The most labels of a request that are verified: each costs a MAC, and anybody may send them.
 pub const MAX_LABELS: usize = 4;
 /// The longest signature base, in bytes: twice what the identity headers may be.
 pub const MAX_BASE_BYTES: usize = 16_384;
 /// What most signature bases fit into, in bytes.
 const USUAL_BASE_BYTES: usize = 512;
-/// The longest that `signature` and `signature-input` may be, each, in bytes.
+/// How long `signature` and `signature-input` may each be, in bytes.
 pub const MAX_FIELD_BYTES: usize = 8192;
-/// The header fields of section 4.
+/// The header fields of RFC 9421, section 4.
 pub const FIELDS: [&str; 2] = ["signature-input", "signature"];
 
 /// The two header fields of [`FIELDS`], by name, with their values.
@@ -84,10 +84,10 @@ pub type FieldLines = [(&'static str, String); 2];
 
 const CREATED: &KeyRef = KeyRef::constant("created");
 const KEYID: &KeyRef = KeyRef::constant("keyid");
-/// Of the signatures that we make ourselves.
+/// The label of the signatures that we make ourselves.
 const LABEL: &KeyRef = KeyRef::constant("sig");
 
-/// A signature that proves.
+/// What a signature must satisfy to prove an identity.
 #[derive(Debug)]
 pub struct Signature {
     /// The header that says what is signed and how.
@@ -98,7 +98,7 @@ pub struct Signature {
     keys: Vec<Key>,
     /// The longest time since `created`, in seconds.
     max_age: i64,
-    /// The names of the components that a signature must cover beside the identity headers.
+    /// The names of the components that a signature must cover besides the identity headers.
     components: Vec<String>,
 }
 
@@ -183,9 +183,9 @@ impl fmt::Debug for Key {
 // === impl Signature ===
 
 impl Signature {
-    /// Whether any label of the request is a signature by one of the keys over all that it must cover.
+    /// Whether any label of the request is a signature by one of the keys over everything it must cover.
     pub(super) fn proves(&self, request: &Request<'_>, facts: &Facts<'_>) -> bool {
-        // Else the same signature would hold for another identity.
+        // Otherwise the same signature would hold for another identity.
         if !request.has_unique_combined_values() {
             return false;
         }
@@ -199,8 +199,8 @@ impl Signature {
             .any(|(input, mac, key)| self.base(input, request).is_some_and(|base| key.verifies(&base, mac)))
     }
 
-    /// The two header fields of a signature by the key `keyid` over all that this entry asks for, `created` in epoch
-    /// seconds: the authenticator's side. `None` where there is no such key, or nothing that it could prove so.
+    /// The two header fields of a signature by the key `keyid` over everything this entry asks for, `created` in epoch
+    /// seconds: the authenticator's side. `None` if there is no such key, or if no signature can prove the request.
     pub(super) fn sign(&self, keyid: &str, request: &Request<'_>, created: i64) -> Option<FieldLines> {
         let key = self.keys.iter().find(|key| key.id == keyid)?;
         if !request.has_unique_combined_values() {
@@ -225,7 +225,7 @@ impl Signature {
         field_lines(&input, &mac)
     }
 
-    /// What is signed and how, and the MACs, each by its label.
+    /// What is signed and how, and the MACs, both by label.
     fn fields(&self, request: &Request<'_>) -> Option<(Rc<Dictionary>, Rc<Dictionary>)> {
         let field = |id| request.dictionary(id, MAX_FIELD_BYTES);
         Some((field(self.inputs)?, field(self.macs)?))
@@ -256,7 +256,7 @@ impl Signature {
             && matches!(seconds("expires"), Ok(expires) if expires.is_none_or(|expires| now < expires))
     }
 
-    /// The signature base (section 2.5), if the input covers all that it must and nothing that is not understood.
+    /// The signature base (section 2.5), if the input covers all it must, and nothing the filter does not understand.
     fn base(&self, input: &InnerList, request: &Request<'_>) -> Option<Vec<u8>> {
         let mut covered = Vec::with_capacity(input.items.len());
         let mut base = Vec::with_capacity(USUAL_BASE_BYTES);
@@ -291,9 +291,9 @@ impl Signature {
     }
 }
 
-/// What is left of `signature-input` and `signature` once the labels of these entries' keys are gone; `None` is nothing.
+/// What is left of `signature-input` and `signature` without the labels of these entries' keys. `None` if nothing is.
 ///
-/// A service behind may verify the others: they are none of our business.
+/// A service behind Envoy may verify the rest: those are none of our business.
 pub(super) fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option<FieldLines> {
     let (inputs, macs) = entries.first()?.fields(request)?;
     let is_ours = |params: &Parameters| entries.iter().any(|entry| entry.key_of(params).is_some());
@@ -307,7 +307,7 @@ pub(super) fn remainder(entries: &[&Signature], request: &Request<'_>) -> Option
     field_lines(&inputs, &macs)
 }
 
-/// `None` is nothing: an empty dictionary is not sent at all (RFC 9651, section 3.2).
+/// `None` if there is nothing to send: an empty dictionary is left out altogether (RFC 9651, section 3.2).
 fn field_lines(inputs: &Dictionary, macs: &Dictionary) -> Option<FieldLines> {
     let [input_name, mac_name] = FIELDS;
     Some([(input_name, inputs.serialize()?), (mac_name, macs.serialize()?)])

@@ -50,7 +50,7 @@ fn with(mut headers: Headers, name: &'static str, value: impl Into<String>) -> H
     headers
 }
 
-/// `count` labels, of which none is right but the last one where `signed`.
+/// `count` labels, all wrong, except for the last one if `signed`.
 fn signed(count: usize, signed: bool) -> Headers {
     let names = ["@method", "@authority", "@path"].into_iter().chain([
         "x-auth-username",
@@ -95,7 +95,7 @@ fn pairs(headers: &Headers) -> Vec<Pair<'_>> {
     headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
 }
 
-/// What proves in the entries of [`proofs`] that ask the host.
+/// What the host says for those entries of [`proof`] that ask it.
 fn property(path: &[&str]) -> Option<Vec<u8>> {
     match path {
         ["connection", "mtls"] => Some(vec![1]),
@@ -121,7 +121,7 @@ fn proof(kind: &str) -> (serde_json::Value, Headers) {
     }
 }
 
-/// What every request costs at least.
+/// The least that any request costs.
 #[divan::bench]
 fn scan(bencher: Bencher<'_, '_>) {
     let (policy, headers) = (policy(&shared_secret()), with(identity(), "x-auth-proof", SECRET));
@@ -141,13 +141,13 @@ fn issue(bencher: Bencher<'_, '_>, kind: &str) {
     measure(bencher, &trust, &headers, End::Signed);
 }
 
-/// Measures a request, header lines to verdict, after checking that it ends as it should.
+/// Measures a request, from header lines to verdict, after checking that it ends as it should.
 fn measure(bencher: Bencher<'_, '_>, trust: &serde_json::Value, headers: &Headers, end: End) {
     let policy = policy(trust);
     let pairs = pairs(headers);
     let seconds = Cell::new(0);
     let decide = |pairs| {
-        // A token of another second is no token of this one, so it is signed anew.
+        // A token of another second does not count in this one, so it is signed anew.
         seconds.set(if matches!(end, End::Reused) { 0 } else { 1 - seconds.get() });
         let request = Request::scan(policy.names(), pairs);
         policy.decide(&request, &Facts::new(NOW + seconds.get(), &property)).verdict.outcome()
@@ -195,7 +195,7 @@ fn signature_deny_wrong_mac(bencher: Bencher<'_, '_>) {
     measure(bencher, &signature(), &signed(1, false), End::Denied);
 }
 
-/// The dearest that an attacker can make it: every label that is tried has to be verified.
+/// The most expensive that an attacker can make it: every label that is tried has to be verified.
 #[divan::bench]
 fn signature_deny_most_labels(bencher: Bencher<'_, '_>) {
     measure(bencher, &signature(), &signed(MAX_LABELS, false), End::Denied);
@@ -207,7 +207,7 @@ fn signature_issue_most_labels(bencher: Bencher<'_, '_>) {
     measure(bencher, &signature(), &signed(MAX_LABELS, true), End::Signed);
 }
 
-/// The claims of one token, as `jsonwebtoken` would be given them and as the filter signs them.
+/// The claims of one token, as given to `jsonwebtoken` and as the filter signs them.
 fn claims() -> serde_json::Value {
     json!({
         "sub": "internal-alice", "iss": "auth-o-tron.example.com", "exp": NOW + 3600, "iat": NOW,

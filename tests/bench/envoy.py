@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""What a request costs in real Envoy, with this filter and with what one would write instead: `make bench` calls it.
+"""What a request costs in real Envoy, with this filter and with its alternatives: `make bench` calls it.
 
     envoy.py ENVOY OHA [--rounds N] [--growth-rounds N] [--seconds S] [--limit S] [--json FILE]
                        [--envoys N] [--compare NAME=MODULE ...]
 
-Each variant is two Envoys of one worker (or `--envoys`). All are started at once; then they take turns, in short bursts of a fixed number
-of requests, for many rounds, each round in another order: the machine's moods hit all of them. CPU time is what the
-operating system accounts to the process (for ext_authz, to the token service too), divided by the requests. What a
+Each variant is two Envoys (or `--envoys`) with one worker each. All start at once, then take turns in short bursts of a
+fixed number of requests, for many rounds, each round in another order: the machine's moods hit all of them. CPU time is
+what the operating system accounts to the process (for ext_authz, to the token service too), per request. What a
 variant *adds* is that less what an Envoy without a filter spent on the same requests in the same round. The figures
 are medians over the rounds; the spread is the interquartile range of what was added.
 
@@ -61,7 +61,7 @@ IDENTITY = {
     "x-auth-attributes": '{"department":"engineering","team":"platform"}',
 }
 PROVEN = {**IDENTITY, "x-auth-proof": PROOF}
-# Of the same length: a denied request is one byte by byte as long as an accepted one.
+# Of the same length: a denied request has exactly as many bytes as an accepted one.
 FORGED = {**IDENTITY, "x-auth-proof": PROOF.upper()}
 SIGNED = {
     **IDENTITY,
@@ -107,9 +107,9 @@ def wasm(module, configuration=None):
 
 
 SHARED_SECRET = {"shared_secret": {"header": "x-auth-proof", "secret_env": "PROOF"}}
-# The longest age, as the requests are signed once for the whole run.
+# The longest age, because the requests are signed once for the whole run.
 SIGNATURE = {"signature": {"keys": [{"keyid": KEYID, "secret_env": "SIGNATURE_SECRET"}], "max_age": 86400}}
-# Makes every token another one, so that none is handed out again.
+# Makes every token unique, so that none is reused.
 JTI = {"claims": {"jti": True}}
 
 
@@ -151,7 +151,7 @@ def ext_authz():
 
 
 def echo():
-    """For the check before the measurement: a reply that shows what a service would have got."""
+    """For the check before the measurement: a reply that shows what a service would have received."""
     body = {name: f"%REQ({name})%" for name in ("authorization", *OWNED)}
     match = {"prefix": "/", "headers": [{"name": "x-echo", "present_match": True}]}
     return {"match": match, "direct_response": {"status": 200, "body_format": {"json_format": body}}}
@@ -175,7 +175,7 @@ def bootstrap(filters, user_from_query, service_port):
         },
     }
     if user_from_query:
-        # Stands for an authenticator: the load generator can vary the URL, not a header.
+        # Stands in for an authenticator: the load generator can vary the URL, not a header.
         header = {"key": "x-auth-username", "value": "%QUERY_PARAM(user)%"}
         mutation = {"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
         kind = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation"
@@ -231,7 +231,7 @@ class Case:
 
 
 def sized(size):
-    """An identity whose headers hold so many bytes: more attributes, and longer ones."""
+    """An identity whose headers hold this many bytes: more attributes, and longer ones."""
     rest = sum(len(value) for name, value in IDENTITY.items() if name != "x-auth-attributes")
     count = min(60, max(1, size // 100))
     attributes = {f"attribute-{number:02}": "" for number in range(count)}
@@ -286,11 +286,11 @@ def builds(modules):
     return gateways, cases
 
 
-# === processes: only those started here are looked at, and ended ===
+# === processes: only those started here are measured and stopped ===
 
 
 class Gateway:
-    """A running Envoy of one worker, and the token service where it asks one."""
+    """A running Envoy with one worker, and the token service if it asks one."""
 
     def __init__(self, name, filters, user_from_query, envoy, directory, stack, service=None):
         self.name = name
@@ -324,7 +324,7 @@ class Gateway:
         return sum(stat["value"] for stat in stats if "value" in stat)
 
     def pause(self):
-        """An Envoy that waits for its turn would wake up now and then, and take the caches from the one that works."""
+        """A waiting Envoy would wake up now and then, and evict the working one's caches."""
         self.process.send_signal(signal.SIGSTOP)
 
     def resume(self):
@@ -430,7 +430,7 @@ def check(case, gateway):
 
 
 def check_counters(gateways):
-    """That what was to sign did sign every time, and what was to reuse a token did, up to one a second."""
+    """Checks that cases meant to sign always signed, and that cases meant to reuse did, but once a second."""
 
     def counted(name, outcome):
         return sum(gateway.counter(outcome) for gateway in gateways[name])
@@ -445,7 +445,7 @@ def check_counters(gateways):
 
 
 def users_url(oha, base):
-    """A pattern of URLs, each another user. A dot in it is a dot; anything else than `base` must not be in reach."""
+    """A pattern of URLs, each with another user. A dot matches only a dot, and nothing but `base` may be reached."""
     pattern = rf"{base}\?user=[a-z0-9]{{10}}"
     dump = subprocess.run([oha, "--rand-regex-url", "--dump-urls", "9", pattern], capture_output=True, check=True)
     for url in dump.stdout.decode().split():
@@ -475,7 +475,7 @@ def load(oha, case, gateway, requests, connections):
 
 
 def burst(oha, case, gateway, with_latency):
-    """One turn of a case: CPU µs a request, requests per second; with one connection CPU µs, p50 and p99 in µs."""
+    """One turn of a case: CPU µs per request, requests per second; with one connection, CPU µs, p50 and p99 in µs."""
     cpu, report = load(oha, case, gateway, case.requests, CONNECTIONS)
     turn = {"cpu": cpu, "rps": report["summary"]["requestsPerSec"]}
     if with_latency:
@@ -487,13 +487,13 @@ def burst(oha, case, gateway, with_latency):
 
 def measure(oha, cases, gateways, rounds, seconds, deadline, with_latency):
     for case in cases:
-        # The compiler of V8 works on in a thread of its own while a module is young.
+        # V8 goes on compiling in its own thread while a module is young.
         for gateway in gateways[case.gateway]:
             rps = load(oha, case, gateway, WARM_UP_REQUESTS, CONNECTIONS)[1]["summary"]["requestsPerSec"]
         case.requests = max(1000, round(rps * seconds))
     order = list(cases)
     for number in range(rounds):
-        # The spread takes two.
+        # The spread needs two rounds.
         if number >= 2 and time.monotonic() > deadline:
             print(f"out of time after {number} of {rounds} rounds", file=sys.stderr)
             break
@@ -585,7 +585,7 @@ def show_growth(results):
     table(["ours, signing (claims.jti)", "CPU µs", "added µs", "spread"], rows)
 
 
-# What is compared with what, and at most how much of it the former may add.
+# What is compared with what, and the most that the first may add relative to the second.
 AIMS = [
     ("same user / empty filter", "reuse", "empty", 1.25),
     ("signing, other users / empty filter", "users", "empty", 1.75),
@@ -642,10 +642,10 @@ def arguments():
     parser.add_argument("oha")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--growth-rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.6, help="of a burst, about")
-    parser.add_argument("--limit", type=float, default=360, help="seconds after which no third round begins")
+    parser.add_argument("--seconds", type=float, default=0.6, help="of a burst, roughly")
+    parser.add_argument("--limit", type=float, default=360, help="seconds after which no further round begins, from the third on")
     parser.add_argument(
-        "--envoys", type=int, default=2, help="of each variant, taking turns: a process is a microsecond faster or slower "
+        "--envoys", type=int, default=2, help="of each variant, taking turns: a process stays a microsecond faster or slower "
         "than another for as long as it lives",
     )
     parser.add_argument(
@@ -661,7 +661,7 @@ def arguments():
 
 @contextlib.contextmanager
 def running(gateways, options):
-    """Every gateway, as so many Envoys that take turns; all are started, checked and paused."""
+    """Every gateway, as that many Envoys taking turns; all are started here."""
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory()))
         service = start_token_service(stack) if "ext_authz" in gateways else None
@@ -688,7 +688,7 @@ def check_all(cases, envoys):
 
 
 def run(options, gateways, parts):
-    """Measures the parts, each some cases, their rounds and their share of the time."""
+    """Measures the parts, each has its cases, its rounds and its share of the time."""
     began = time.monotonic()
     description = {**machine(options.envoy, options.oha), "load_before": os.getloadavg()}
     with running(gateways, options) as envoys:

@@ -1,4 +1,4 @@
-//! `otron check`: what the filter will say to a configuration.
+//! `otron check`: whether the filter will accept a configuration, and if not, why.
 
 use std::{
     cell::RefCell,
@@ -25,16 +25,16 @@ use crate::{
     source::{self, Kind, Node, Place},
 };
 
-/// Check plugin configurations, alone or in manifests of Envoy, Istio and Envoy Gateway
+/// Check plugin configurations, on their own or in manifests of Envoy, Istio and Envoy Gateway
 ///
-/// Each is read by the filter's own code. A variable that `secret_env` names is taken from the manifest's own values,
-/// else from this command's environment. One that is set in neither is a warning, and everything else is checked.
+/// The filter's own code reads each one. A variable named by `secret_env` comes from the manifest's own values, or else
+/// from this command's environment. If it is set in neither, that is a warning, and everything else is still checked.
 #[derive(clap::Args)]
 pub struct Args {
-    /// JSON or YAML, of any number of documents; `-` is the standard input.
+    /// JSON or YAML, with any number of documents; `-` is standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Take warnings for errors, such as a variable that is not set here, or a secret in the file.
+    /// Treat warnings as errors, such as a variable that is not set here, or a secret in the file.
     #[arg(long)]
     strict: bool,
 }
@@ -49,15 +49,15 @@ pub struct File {
     documents: Vec<Node>,
 }
 
-/// What the filter says to a plugin configuration.
+/// What the filter says about a plugin configuration.
 pub struct Checked {
     pub accepted: Option<(Config, Policy)>,
     pub findings: Vec<Finding>,
-    /// The variables in whose place something else stands.
+    /// The variables that a stand-in replaces.
     pub not_set: Vec<String>,
 }
 
-/// A configuration that the filter accepts, for those who ask about requests.
+/// A configuration that the filter accepts, for commands that ask about requests.
 pub struct Accepted {
     pub config: Config,
     pub policy: Policy,
@@ -67,9 +67,9 @@ pub struct Accepted {
 /// Which configuration a question is about
 #[derive(clap::Args)]
 pub struct ConfigurationArgs {
-    /// A plugin configuration, or a manifest that has one; `-` is the standard input.
+    /// A plugin configuration, or a manifest with one in it; `-` is standard input.
     file: PathBuf,
-    /// The name of the filter, where the file has several.
+    /// The name of the filter, if the file has several.
     #[arg(long)]
     filter: Option<String>,
 }
@@ -102,7 +102,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
     Ok(is_fine)
 }
 
-/// What there is to say about a file.
+/// Everything there is to say about a file.
 #[derive(Default)]
 pub struct Report {
     accepted: usize,
@@ -122,9 +122,9 @@ impl File {
         } else {
             fs::read(path)
         };
-        let text = bytes
-            .map_err(|error| format!("{name}: {error}"))
-            .and_then(|bytes| String::from_utf8(bytes).map_err(|_| format!("{name}: found no text in UTF-8")))?;
+        let text = bytes.map_err(|error| format!("{name}: {error}")).and_then(|bytes| {
+            String::from_utf8(bytes).map_err(|_| format!("{name}: found bytes that are not UTF-8"))
+        })?;
         let is_json = path.extension().is_some_and(|extension| extension == "json");
         let chars: Vec<char> = text.chars().collect();
         Ok(match source::read(&text, is_json) {
@@ -136,7 +136,7 @@ impl File {
         })
     }
 
-    /// The file without its secrets, also without those of texts within it.
+    /// The file with its secrets masked, including those in embedded texts.
     pub fn shown(&self) -> Shown {
         let mut shown = Shown::new(&self.name, &self.text, &self.documents);
         let known = field_names(schema_for!(Config).as_value());
@@ -152,7 +152,7 @@ impl File {
         self.documents.iter().flat_map(manifest::find).collect()
     }
 
-    /// Checks a configuration as the filter does. What is in the wrong place can be shown no more: it may be a secret.
+    /// Checks a configuration as the filter does. What is in the wrong place is no longer `shown`: it may be a secret.
     pub fn check(&self, shown: &mut Shown, plugin: &Plugin<'_>) -> Checked {
         let tree = self.tree(plugin);
         let tree = tree.as_ref();
@@ -160,7 +160,7 @@ impl File {
         let json = match &plugin.configuration {
             Configuration::Text(node) => node.text().unwrap_or_default().to_owned(),
             Configuration::Tree(node) => node.to_json(),
-            // The beginning of one, of which the filter says what it is.
+            // The beginning of one, enough for the filter to say what it is.
             Configuration::Struct(_) => "\n\x12".to_owned(),
             Configuration::Missing => String::new(),
         };
@@ -190,7 +190,7 @@ impl File {
         Checked { accepted, findings, not_set }
     }
 
-    /// The configuration as a tree whose places are those of the file.
+    /// The configuration as a tree whose places are those in the file.
     fn tree(&self, plugin: &Plugin<'_>) -> Option<Node> {
         match &plugin.configuration {
             Configuration::Text(node) => source::embedded(node, node.text()?, &self.text),
@@ -218,15 +218,15 @@ impl File {
     }
 }
 
-/// Where an error is in the file. What may be a secret in the wrong place is masked there.
+/// Where an error is in the file. It masks there what may be a secret in the wrong place.
 fn place_of_error(shown: &mut Shown, tree: &Node, error: &ConfigError) -> Place {
     let (key, node) = if error.path() == "configuration" {
         (tree.place.clone(), tree)
     } else {
-        // Of what is given twice, the second is the one too many.
+        // If a field is given twice, the second one is one too many.
         tree.find(error.path(), error.kind() == ErrorKind::Duplicate)
     };
-    // The value of a field that there is none of may be a secret, too.
+    // The value of an unknown field may be a secret, too.
     if error.hides() || error.kind() == ErrorKind::UnknownField {
         shown.mask_all(node);
     }
@@ -238,7 +238,7 @@ fn place_of_error(shown: &mut Shown, tree: &Node, error: &ConfigError) -> Place 
     }
 }
 
-/// The name of every field that a plugin configuration may have, at whatever depth.
+/// The name of every field that a plugin configuration may have, at any depth.
 fn field_names(schema: &Value) -> BTreeSet<String> {
     let parts = schema.as_object().into_iter().flatten();
     parts
@@ -261,13 +261,13 @@ fn variable(plugin: &Plugin<'_>, name: &str) -> Option<String> {
     }
 }
 
-/// Whether the proxy will have a variable that is not set here.
+/// Whether a variable comes from the proxy's environment and is not set here.
 fn is_stand_in(plugin: &Plugin<'_>, name: &str) -> bool {
     let is_from_host = |passed: &Passed| !passed.inline.contains_key(name) && passed.host.contains(name);
     plugin.environment.as_ref().is_none_or(is_from_host) && env::var(name).is_err()
 }
 
-/// What is to be known about a variable that the filter asked for.
+/// What there is to say about a variable that the filter asked for.
 fn about_variable(plugin: &Plugin<'_>, tree: Option<&Node>, name: &str) -> Option<Finding> {
     if let Some((_, place)) = plugin.environment.as_ref().and_then(|passed| passed.inline.get(name)) {
         let message = format!("{name:?} has its value in the manifest, where /config_dump shows it");
@@ -279,7 +279,7 @@ fn about_variable(plugin: &Plugin<'_>, tree: Option<&Node>, name: &str) -> Optio
     is_stand_in(plugin, name).then(|| Finding::new(Level::Warning, message, place))
 }
 
-/// Where the name of a variable stands.
+/// Where the name of a variable is.
 fn place_of_text(node: &Node, text: &str) -> Option<Place> {
     if node.text() == Some(text) {
         return Some(node.place.clone());
@@ -337,7 +337,7 @@ fn check_file(file: &File, json: bool) -> Report {
 }
 
 impl Report {
-    /// That of a file in which nothing can be found.
+    /// The report on a file in which nothing can be found.
     fn of_file(name: &str, shown: &Shown, finding: &Finding) -> Self {
         Self {
             errors: 1,
@@ -348,7 +348,7 @@ impl Report {
     }
 }
 
-/// The one configuration of a file, for those who ask about requests; `None` where it is refused, and that is printed.
+/// The one configuration of a file, for commands that ask about requests. `None` if it is refused, and that is printed.
 pub fn one(
     ConfigurationArgs { file: path, filter }: &ConfigurationArgs,
     json: bool,

@@ -29,7 +29,7 @@ pub struct Args {
     facts: FactsArgs,
 }
 
-/// What there is to say about a decision.
+/// Everything there is to say about a decision.
 #[derive(Serialize)]
 struct Explanation {
     outcome: &'static str,
@@ -46,7 +46,7 @@ struct Explanation {
     denied: Option<Denied>,
 }
 
-/// The token, taken apart. Header and claims are as they stand in it, in its own order.
+/// The token, taken apart. Header and claims are exactly as in the token, in the same order.
 #[derive(Serialize)]
 struct Issued {
     token: String,
@@ -86,7 +86,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
 }
 
 fn stand_in(name: &str) -> String {
-    format!("{name:?} is not set here: something else takes its place, so what is proven or signed by it is not real")
+    format!("{name:?} is not set here: a placeholder stands in, so whatever it proves or signs is not real")
 }
 
 impl Explanation {
@@ -175,7 +175,7 @@ impl Explanation {
 
 impl Issued {
     fn new(value: &str) -> Self {
-        // The token alone has no blank, while what stands before it may end in one.
+        // The token itself has no blanks, but the prefix before it may end in one.
         let token = value.rsplit(' ').next().unwrap_or_default();
         let mut parts = token.rsplit('.').skip(1);
         let read = |part: &str| {
@@ -183,13 +183,13 @@ impl Issued {
             RawValue::from_string(json).ok()
         };
         let claims = parts.next().and_then(read);
-        // A prefix may stand before the token without a blank.
+        // There may also be a prefix that does not end in a blank.
         let header = parts.next().and_then(|header| read(header.get(header.find("eyJ")?..)?));
         Self { token: token.to_owned(), header, claims }
     }
 }
 
-/// JSON on several lines, in its own order.
+/// JSON on several lines, in its original order.
 fn pretty(json: &str) -> String {
     let mut bytes = Vec::new();
     let _ =

@@ -1,5 +1,5 @@
-//! `otron`: know before deploying. Checks configurations, explains decisions, signs requests and verifies tokens, all by
-//! the code of the filter itself.
+//! `otron`: know before you deploy. It checks configurations, explains decisions and signs requests with the filter's
+//! own code, and verifies tokens as a service would.
 
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -22,9 +22,9 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  all is well: the configuration is accepted, the request is let through, the token is valid
   1  it is not: the configuration is refused, the request is denied, the token is not valid
-  2  otron was not used as it expects, or a file cannot be read";
+  2  the command line is wrong, or a file cannot be read";
 
-/// Know before deploying: what the filter will say to a configuration, and to a request.
+/// Know before you deploy: what the filter will do with a configuration, and with a request.
 #[derive(Parser)]
 #[command(name = "otron", version, after_help = EXIT_CODES, propagate_version = true, max_term_width = 100)]
 struct Cli {
@@ -52,7 +52,7 @@ enum Command {
 /// What stops a command before it has an answer: one line for whoever called it.
 type UsageError = String;
 
-/// Whether all is well. The answer itself is printed already.
+/// Whether all is well. The answer itself has already been printed.
 type Answer = Result<bool, UsageError>;
 
 fn main() -> ExitCode {

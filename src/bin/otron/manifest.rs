@@ -1,4 +1,4 @@
-//! Which plugin configurations are in a file: the file itself, or parts of Envoy's, Istio's and Envoy Gateway's.
+//! The plugin configurations in a file: the file itself, or parts of manifests of Envoy, Istio and Envoy Gateway.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,9 +13,9 @@ pub struct Plugin<'d> {
     pub name: String,
     pub place: Place,
     pub configuration: Configuration<'d>,
-    /// `None` where there is no manifest that says.
+    /// The variables of the VM. `None` if there is no manifest to say.
     pub environment: Option<Passed>,
-    /// What lets requests pass when the module fails.
+    /// The setting, if any, that lets requests pass when the module fails.
     pub fails_open: Option<Place>,
     /// The file or image of the module.
     code: String,
@@ -27,7 +27,7 @@ pub enum Configuration<'d> {
     Text(&'d Node),
     /// As a part of the manifest.
     Tree(&'d Node),
-    /// As what Envoy hands over in a form that is no JSON: a `google.protobuf.Struct`.
+    /// As a `google.protobuf.Struct`, which Envoy does not hand over as JSON.
     Struct(&'d Node),
     /// Not at all.
     Missing,
@@ -36,16 +36,16 @@ pub enum Configuration<'d> {
 /// The variables that the manifest gives to the VM.
 #[derive(Default)]
 pub struct Passed {
-    /// With their values, and where those stand.
+    /// Those with their values in the manifest, and where the values are.
     pub inline: BTreeMap<String, (String, Place)>,
-    /// From the environment of the proxy.
+    /// Those from the environment of the proxy.
     pub host: BTreeSet<String>,
     /// What to do about one that is missing.
     pub help: &'static str,
 }
 
 impl<'d> Configuration<'d> {
-    /// The part of the file that it is.
+    /// The part of the file that holds it.
     pub const fn node(&self) -> Option<&'d Node> {
         match self {
             Self::Text(node) | Self::Tree(node) | Self::Struct(node) => Some(node),
@@ -55,7 +55,7 @@ impl<'d> Configuration<'d> {
 }
 
 impl Plugin<'_> {
-    /// Whether it is a configuration of this filter, and of no other.
+    /// Whether it is a configuration of this filter, and not of another.
     pub fn is_ours(&self) -> bool {
         let is_named = [&self.name, &self.code].into_iter().any(|text| folded(text).contains("authotron"));
         if is_named || self.environment.is_none() {
@@ -127,7 +127,7 @@ fn is_of_type(node: &Node, name: &str) -> bool {
     node.text_at(&["@type"]).is_some_and(|own| own.rsplit('/').next().is_some_and(|own| own.ends_with(name)))
 }
 
-/// The value of a field of protobuf, which JSON may spell in either way.
+/// The value of a protobuf field, whose name JSON may spell in `snake_case` or `camelCase`.
 fn proto<'d>(node: &'d Node, name: &str) -> Option<&'d Node> {
     let mut words = name.split('_');
     let mut camel = words.next().unwrap_or_default().to_owned();
@@ -152,7 +152,7 @@ fn texts(list: Option<&Node>) -> BTreeSet<String> {
     list.iter().flat_map(|list| list.items()).filter_map(Node::text).map(str::to_owned).collect()
 }
 
-/// The text of the first of these that is there.
+/// The text of the first of these that has one.
 fn first(candidates: [Option<&Node>; 3]) -> String {
     candidates.into_iter().flatten().find_map(Node::text).unwrap_or_default().to_owned()
 }
@@ -189,7 +189,7 @@ fn envoy(config: &Node) -> Plugin<'_> {
     }
 }
 
-/// Istio's kinds, whose variables are values or come from the proxy.
+/// Istio's kinds, whose variables have values or come from the proxy.
 fn istio<'d>(kind: &'static str, manifest: &'d Node, wasm: &'d Node) -> Plugin<'d> {
     let mut environment =
         Passed { help: "list the variable in vmConfig.env, with valueFrom: HOST", ..Passed::default() };
@@ -215,7 +215,7 @@ fn istio<'d>(kind: &'static str, manifest: &'d Node, wasm: &'d Node) -> Plugin<'
     }
 }
 
-/// Envoy Gateway's, whose variables come from the proxy.
+/// Envoy Gateway's kind, whose variables come from the proxy.
 fn gateway<'d>(manifest: &'d Node, wasm: &'d Node) -> Plugin<'d> {
     let named = manifest.get("metadata").and_then(|metadata| metadata.get("name"));
     Plugin {

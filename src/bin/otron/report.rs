@@ -1,4 +1,4 @@
-//! What people read: findings with the lines that they are about, in which no secret is shown.
+//! What people read: findings with the lines they are about, with secrets masked.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ pub enum Level {
 /// Something to know about a file.
 pub struct Finding {
     pub level: Level,
-    /// The field of the plugin configuration; empty where it is about something else.
+    /// The field of the plugin configuration; empty if it is about something else.
     pub path: String,
     pub message: String,
     /// What to do about it.
@@ -47,21 +47,21 @@ pub struct Shown {
     masked: Vec<char>,
 }
 
-/// What is shorter is masked at its own place only.
+/// A shorter text is masked only where it is, and not wherever else it occurs.
 const MIN_SECRET_CHARS: usize = 4;
 
-/// Longer than any name of a field, and shorter than a key of HS256.
+/// Longer than any field name, and no longer than the shortest HS256 key.
 const MAX_NAME_CHARS: usize = 32;
 
 impl Shown {
     pub fn new(name: &str, text: &[char], documents: &[Node]) -> Self {
-        // What is in none of the parts is a comment.
+        // What belongs to none of the parts is a comment.
         let masked = text.iter().map(|c| if c.is_alphanumeric() { '*' } else { *c }).collect();
         let mut shown = Self { name: name.to_owned(), masked };
         for document in documents {
             shown.reveal(document, text);
         }
-        // After all are revealed: a secret of one is masked in every other, too.
+        // After all of them are revealed: a secret in one is masked in all the others, too.
         for document in documents {
             shown.mask_secrets(document);
         }
@@ -81,11 +81,11 @@ impl Shown {
         }
     }
 
-    /// A text that cannot be read, so that anything in it may be a secret: the names before colons are shown.
+    /// A text that cannot be read, so anything in it may be a secret: only the names before colons are shown.
     pub fn unreadable(name: &str, text: &[char]) -> Self {
         let mut masked = Vec::with_capacity(text.len());
         for line in text.split_inclusive(|c| *c == '\n') {
-            // One that ends a name, and none that is in a value.
+            // The colon that ends a name, not one inside a value.
             let colon = line.windows(3).position(|window| match window {
                 [before, ':', after] => after.is_whitespace() || *before == '"',
                 _ => false,
@@ -97,7 +97,7 @@ impl Shown {
         Self { name: name.to_owned(), masked }
     }
 
-    /// Masks a text wherever it stands, unless it is so short that it is in other words.
+    /// Masks a text wherever it occurs, unless it is so short that it occurs in other words.
     fn mask_text(&mut self, secret: &[char]) {
         if secret.len() < MIN_SECRET_CHARS {
             return;
@@ -117,7 +117,7 @@ impl Shown {
         }
     }
 
-    /// Every scalar in and below a node: it may be a secret in the wrong place.
+    /// Masks every scalar in and below a node: it may be a secret in the wrong place.
     pub fn mask_all(&mut self, node: &Node) {
         match &node.kind {
             Kind::Scalar(text, _) => {
@@ -132,14 +132,14 @@ impl Shown {
         }
     }
 
-    /// What stands where a name does, unless it looks like one.
+    /// Masks what is in a name's place, unless it looks like a name.
     fn mask_name(&mut self, key: &Node) {
         if key.text().is_none_or(|name| shown(name).is_none()) {
             self.mask_all(key);
         }
     }
 
-    /// The values of `secret`, of variables, and what Envoy has inline, such as keys.
+    /// Masks the values of `secret` and of variables, and what Envoy has inline, such as keys.
     pub fn mask_secrets(&mut self, node: &Node) {
         node.items().iter().for_each(|item| self.mask_secrets(item));
         let is_variable = node.get("valueFrom").is_some() || node.get("name").is_some();
@@ -152,8 +152,8 @@ impl Shown {
         }
     }
 
-    /// The values of fields that no plugin configuration has: one may be a `secret` whose name is misspelt. What is to be
-    /// in tokens, and names of headers, are no secrets.
+    /// Masks the values of fields that no plugin configuration has: one may be a misspelt `secret`. Claims for tokens
+    /// and names of headers are not secrets.
     pub fn mask_unknown(&mut self, node: &Node, known: &BTreeSet<String>) {
         node.items().iter().for_each(|item| self.mask_unknown(item, known));
         for (key, value) in node.fields() {
@@ -168,7 +168,7 @@ impl Shown {
         }
     }
 
-    /// A finding with the line that it is about.
+    /// A finding with the line it is about.
     pub fn render(&self, finding: &Finding) -> String {
         let title = finding.title();
         let Some((source, span)) = finding.place.as_ref().and_then(|place| self.span(place)) else {
@@ -183,7 +183,7 @@ impl Shown {
         Renderer::styled().render(&[group])
     }
 
-    /// The file and a span in it, in bytes, of one line.
+    /// The file, and a span of one line in it, in bytes.
     fn span(&self, place: &Place) -> Option<(String, std::ops::Range<usize>)> {
         if self.masked.is_empty() {
             return None;
@@ -196,7 +196,7 @@ impl Shown {
         Some((text, byte(start)..byte(end)))
     }
 
-    /// Line and column, both from 1 on.
+    /// Line and column, both counted from 1.
     pub fn position(&self, place: &Place) -> (usize, usize) {
         let before = self.masked.get(..place.start.min(self.masked.len())).unwrap_or_default();
         let line = before.iter().filter(|c| **c == '\n').count() + 1;
@@ -222,12 +222,12 @@ fn level(level: Level) -> Title<'static> {
     }
 }
 
-/// One line that says something, in the colour of its level.
+/// A message on one line, in the colour of its level.
 pub fn title(of: Level, message: &str) -> String {
     plain(level(of), message)
 }
 
-/// As [`title`], by another name of the level, such as `denied`.
+/// As [`title`], with another name for the level, such as `denied`.
 pub fn named_title(of: Level, name: &'static str, message: &str) -> String {
     plain(level(of).with_name(name), message)
 }

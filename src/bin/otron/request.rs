@@ -10,16 +10,16 @@ use crate::UsageError;
 /// A request
 #[derive(clap::Args)]
 pub struct RequestArgs {
-    /// A header of the request, as the filter sees it; any bytes. Give it as often as needed.
+    /// A header of the request as the filter sees it; any bytes. May be given several times.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     headers: Vec<OsString>,
     /// The request's method.
     #[arg(short = 'X', long, default_value = "GET")]
     method: String,
-    /// The path with the query.
+    /// The path, with the query.
     #[arg(long, default_value = "/")]
     path: OsString,
-    /// The host, with the port where the URL has one.
+    /// The host, with the port if the URL has one.
     #[arg(long, default_value = "localhost")]
     host: String,
     /// What Envoy's listener speaks: http or https.
@@ -30,14 +30,14 @@ pub struct RequestArgs {
     at: Option<i64>,
 }
 
-/// What Envoy knows beside the headers
+/// What Envoy knows besides the headers
 #[derive(clap::Args)]
 pub struct FactsArgs {
     /// A property of Envoy, such as `connection.mtls=true` or
     /// `connection.uri_san_peer_certificate=spiffe://cluster.local/ns/a/sa/b`.
     #[arg(long = "property", value_name = "PATH=VALUE")]
     properties: Vec<String>,
-    /// A filter state object of an earlier filter, such as `auth_o_tron.peer=10.0.0.1`.
+    /// A filter state object that an earlier filter set, such as `auth_o_tron.peer=10.0.0.1`.
     #[arg(long = "filter-state", value_name = "KEY=VALUE")]
     filter_state: Vec<String>,
     /// The name of Envoy's route, for rules that match by it.
@@ -67,7 +67,7 @@ impl RequestArgs {
             }
         }
         let mut pairs = vec![pair(":authority", authority), pair(":method", self.method.clone())];
-        // A CONNECT has neither (RFC 9113, section 8.5).
+        // CONNECT has neither (RFC 9113, section 8.5).
         if self.method != "CONNECT" {
             pairs.extend([pair(":path", self.path.clone().into_vec()), pair(":scheme", self.scheme.clone())]);
         }
@@ -85,7 +85,7 @@ fn pair(name: &str, value: impl Into<Vec<u8>>) -> (Vec<u8>, Vec<u8>) {
     (name.into(), value.into())
 }
 
-/// What can be shown of a header that has no colon, without what may be a secret.
+/// What can be shown of a header that has no colon: nothing that may be a secret.
 fn first_word(bytes: &[u8]) -> String {
     let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || **byte == b'-';
     let word: Vec<u8> = bytes.iter().take_while(is_name).take(16).copied().collect();
@@ -97,7 +97,7 @@ pub fn borrowed(pairs: &Pairs) -> Vec<Pair<'_>> {
 }
 
 impl FactsArgs {
-    /// The properties, each by its path with dots.
+    /// The properties, each by its dotted path.
     pub fn properties(&self) -> Result<Vec<(String, Vec<u8>)>, UsageError> {
         let split = |option: &str, text: &str| {
             let (name, value) = text.split_once('=').ok_or_else(|| format!("--{option}: expected NAME=VALUE"))?;
@@ -106,7 +106,7 @@ impl FactsArgs {
         let mut properties = Vec::new();
         for text in &self.properties {
             let (name, value) = split("property", text)?;
-            // Envoy's booleans are a byte.
+            // Envoy's booleans are one byte each.
             let value = match (name.as_str(), value.as_str()) {
                 ("connection.mtls", "true") => vec![1],
                 ("connection.mtls", "false") => vec![0],
@@ -123,7 +123,7 @@ impl FactsArgs {
     }
 }
 
-/// Epoch seconds, from themselves or from RFC 3339.
+/// Epoch seconds, given as such or as RFC 3339.
 pub fn time(text: &str) -> Result<i64, String> {
     let rfc_3339 = || OffsetDateTime::parse(text, &Rfc3339).ok().map(OffsetDateTime::unix_timestamp);
     let expected = "expected epoch seconds, or RFC 3339 such as 2026-12-01T00:00:00Z";

@@ -17,7 +17,7 @@ use crate::{
 pub struct Args {
     #[command(flatten)]
     configuration: ConfigurationArgs,
-    /// Which of the keys signs.
+    /// The key that signs.
     #[arg(long)]
     keyid: String,
     #[command(flatten)]
@@ -41,7 +41,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
         return Err(format!("the environment variable {name:?} is not set: it is the secret of {:?}", args.keyid));
     }
     let (mut pairs, now) = (args.request.pairs()?, args.request.now());
-    // Those of another signature would be covered by nothing.
+    // Leave out the fields of another signature: nothing would cover them.
     pairs.retain(|(name, _)| !FIELDS.iter().any(|own| own.as_bytes() == name));
     let unsigned = request::borrowed(&pairs);
     let request = Request::scan(policy.names(), &unsigned);
@@ -53,7 +53,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
     if !request.has_identity() {
         anstream::eprintln!(
             "{}",
-            report::title(Level::Warning, "no --header is an identity: it is a proof of nothing")
+            report::title(Level::Warning, "no --header carries an identity: the signature proves nothing")
         );
     }
     if json {
@@ -61,7 +61,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
         anstream::println!("{}", json!({input.0: input.1, signature.0: signature.1}));
     } else {
         for (name, value) in fields {
-            // As a shell reads it, whatever the names in it are.
+            // Quoted for a shell, whatever names it contains.
             anstream::println!("-H '{name}: {}'", value.replace('\'', r"'\''"));
         }
     }

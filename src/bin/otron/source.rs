@@ -1,4 +1,4 @@
-//! Where things stand: a YAML or JSON text as a tree whose parts know their place in the file.
+//! Where things are: a YAML or JSON text as a tree whose parts know their place in the file.
 
 use std::{cmp::Reverse, collections::BTreeMap, ops::Range};
 
@@ -12,27 +12,27 @@ pub type Place = Range<usize>;
 /// Deeper than `serde_json` reads.
 const MAX_DEPTH: usize = 128;
 
-/// The most parts and characters that anchors and aliases may copy, all together.
+/// The most parts and bytes that anchors and aliases may copy in total.
 const MAX_COPIED: usize = 1_000_000;
 
 /// A part of a text.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Where it stands.
+    /// Where it is.
     pub place: Place,
     pub kind: Kind,
 }
 
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// Its text, and the value that it stands for, which is JSON in any case.
+    /// Its text, and the JSON value that it stands for.
     Scalar(String, Value),
     List(Vec<Node>),
-    /// In the order of the text, with every name that comes twice.
+    /// In the order of the text, including duplicate names.
     Object(Vec<(Node, Node)>),
 }
 
-/// What is wrong with a text as such, and where.
+/// What makes a text unreadable, and where.
 pub struct SyntaxError {
     pub problem: String,
     pub place: Place,
@@ -61,7 +61,7 @@ impl Node {
         }
     }
 
-    /// The name and the value of a field, under the first of these names that is there.
+    /// The name and the value of the first field that has one of these names.
     pub fn field(&self, names: &[&str]) -> Option<(&Self, &Self)> {
         let field = self.fields().iter().find(|(key, _)| key.text().is_some_and(|text| names.contains(&text)))?;
         Some((&field.0, &field.1))
@@ -71,12 +71,12 @@ impl Node {
         self.field(&[name]).map(|(_, value)| value)
     }
 
-    /// The text of the scalar at the end of these names.
+    /// The text of the scalar at the end of this path.
     pub fn text_at(&self, path: &[&str]) -> Option<&str> {
         path.iter().try_fold(self, |node, name| node.get(name))?.text()
     }
 
-    /// As JSON, with every name that comes twice, so that the filter's own reader finds it.
+    /// As JSON, including duplicate names, so that the filter's own reader finds them.
     pub fn to_json(&self) -> String {
         let list = |parts: Vec<String>| parts.join(",");
         match &self.kind {
@@ -91,8 +91,9 @@ impl Node {
         }
     }
 
-    /// The places of the field at `path`, as the filter's errors have it: of its name, and of its value. Of a field that
-    /// is not there, those of the deepest that is; of one that comes twice, the first, or the `last` if so asked.
+    /// Where the name of the field at `path` is, and its value; `path` is written as in the filter's errors. If the
+    /// field is missing, those of the deepest one that is there. If it comes twice, those of the first, or of the
+    /// `last`.
     pub fn find(&self, path: &str, last: bool) -> (Place, &Self) {
         let mut key = self.place.clone();
         let mut node = self;
@@ -108,7 +109,7 @@ impl Node {
                     let is_whole = after.is_empty() || after.starts_with(['.', '[']);
                     is_whole.then(|| (name.place.clone(), value, after))
                 });
-                // The longest name, as a name may hold dots itself.
+                // The longest name, because a name may itself contain dots.
                 if last {
                     fields.max_by_key(|(.., after)| Reverse(after.len()))
                 } else {
@@ -125,7 +126,7 @@ impl Node {
         1 + self.text().map_or(0, str::len) + self.items().iter().map(Self::size).chain(fields).sum::<usize>()
     }
 
-    /// Moves every place, of a text within another.
+    /// Maps every place, for a text embedded in another.
     fn move_by(&mut self, place: &dyn Fn(&Place) -> Place) {
         self.place = place(&self.place);
         match &mut self.kind {
@@ -139,13 +140,13 @@ impl Node {
     }
 }
 
-/// Reads a file of JSON, or of YAML documents. `is_json` says that nothing but JSON will do.
+/// Reads a JSON file, or a file of YAML documents. With `is_json` nothing but JSON will do.
 pub fn read(text: &str, is_json: bool) -> Result<Vec<Node>, SyntaxError> {
     if text.trim().is_empty() {
         return Err(SyntaxError { problem: "found nothing, expected a configuration".to_owned(), place: 0..0 });
     }
     let Some(json_error) = json_error(text) else {
-        // YAML does not permit the tabs that JSON does, which has them between its tokens only.
+        // YAML forbids the tabs that JSON permits, and JSON permits them only between tokens.
         return documents(&text.replace('\t', " ")).or_else(|_| without_places(text));
     };
     let looks_like_json = is_json || text.trim_start().starts_with(['{', '[']);
@@ -164,7 +165,7 @@ pub fn json_error(text: &str) -> Option<SyntaxError> {
     Some(SyntaxError { problem: format!("not JSON: {error}"), place: start..start + 1 })
 }
 
-/// The tree of a JSON text that stands in the scalar `node` of `file`.
+/// The tree of a JSON text that is in the scalar `node` of `file`.
 pub fn embedded(node: &Node, text: &str, file: &[char]) -> Option<Node> {
     let mut tree = read(text, true).ok()?.into_iter().next()?;
     let places = places_of(node, text, file);
@@ -173,7 +174,7 @@ pub fn embedded(node: &Node, text: &str, file: &[char]) -> Option<Node> {
     Some(tree)
 }
 
-/// Where in the file a place of the text in the scalar `node` is.
+/// Where in the file a place in the text of the scalar `node` is.
 pub fn place_in(place: &Place, node: &Node, text: &str, file: &[char]) -> Place {
     within(place, places_of(node, text, file).as_deref(), &node.place)
 }
@@ -186,11 +187,11 @@ fn within(place: &Place, places: Option<&[usize]>, whole: &Place) -> Place {
     }
 }
 
-/// The place in the file of each character of the text in a scalar: line by line, as a block is indented. `None` where
-/// the scalar is written with escapes, or folded.
+/// The place in the file of each character of the text in a scalar: line by line, because a block is indented. `None`
+/// if the scalar has escapes, or is folded.
 fn places_of(node: &Node, text: &str, file: &[char]) -> Option<Vec<usize>> {
     let mut places = Vec::new();
-    // The indicator or quote before the text is no part of it.
+    // The indicator or quote before the text is not part of it.
     let mut at = node.place.start;
     for line in text.split_inclusive('\n') {
         let content: Vec<char> = line.trim_end_matches('\n').chars().collect();
@@ -208,7 +209,7 @@ fn places_of(node: &Node, text: &str, file: &[char]) -> Option<Vec<usize>> {
     Some(places)
 }
 
-/// How far a line of a block is indented, at most, or its first line is from the block's indicator.
+/// How far, at most, a line of a block is indented, or its first line is from the block's indicator.
 const MAX_MARGIN: usize = 512;
 
 /// The documents of a YAML text.
@@ -224,13 +225,13 @@ fn documents(text: &str) -> Result<Vec<Node>, SyntaxError> {
     Ok(tree.documents)
 }
 
-/// The tab that indents the line after `at`, if there is one: the parser finds it, but names what stands before it.
+/// The tab that indents the line after `at`, if there is one: the parser stops there, but points at what comes before.
 fn indented_by_tab(text: &str, at: usize) -> usize {
     let mut rest = text.chars().enumerate().skip(at).skip_while(|(_, c)| *c != '\n').skip(1);
     rest.find(|(_, c)| *c != ' ').filter(|(_, c)| *c == '\t').map_or(at, |(tab, _)| tab)
 }
 
-/// JSON that the reader of YAML does not understand, such as escapes of surrogates.
+/// JSON that the YAML parser does not understand, such as escaped surrogates.
 fn without_places(text: &str) -> Result<Vec<Node>, SyntaxError> {
     let value = serde_json::from_str(text)
         .map_err(|error| SyntaxError { problem: format!("not JSON: {error}"), place: 0..0 })?;
@@ -253,7 +254,7 @@ fn of_value(value: Value) -> Node {
 #[derive(Default)]
 struct Tree {
     documents: Vec<Node>,
-    /// The lists and objects that are not at their end, each with its anchor; in an object, the name whose value comes.
+    /// The lists and objects still open, each with its anchor and, in an object, the name whose value comes next.
     open: Vec<(Node, usize, Option<Node>)>,
     anchors: BTreeMap<usize, Node>,
     copied: usize,
@@ -273,16 +274,16 @@ impl Tree {
                 let kind = if is_list { Kind::List(Vec::new()) } else { Kind::Object(Vec::new()) };
                 self.open.push((Node { place, kind }, anchor, None));
             }
-            Event::SequenceStart(..) | Event::MappingStart(..) => return Err(error("nested too deep to be read")),
+            Event::SequenceStart(..) | Event::MappingStart(..) => return Err(error("nested too deeply")),
             Event::SequenceEnd | Event::MappingEnd => {
                 if let Some((mut node, anchor, _)) = self.open.pop() {
                     node.place.end = place.end.max(node.place.start);
                     self.add(node, anchor)?;
                 }
             }
-            // What it stands for is at its own place.
+            // What it stands for keeps its own place.
             Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor).ok_or_else(|| error("an alias of nothing"))?;
+                let node = self.anchors.get(&anchor).ok_or_else(|| error("an alias without an anchor"))?;
                 count(&mut self.copied, node)?;
                 let node = node.clone();
                 self.add(node, 0)?;
@@ -314,7 +315,7 @@ impl Tree {
 fn count(copied: &mut usize, node: &Node) -> Result<(), SyntaxError> {
     *copied += node.size();
     if *copied > MAX_COPIED {
-        let problem = "anchors and aliases that are too much to be read".to_owned();
+        let problem = "anchors and aliases copy too much".to_owned();
         return Err(SyntaxError { problem, place: node.place.clone() });
     }
     Ok(())

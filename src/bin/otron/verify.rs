@@ -15,7 +15,7 @@ use crate::{
 /// Verify an HS256 token as a service would, and print its claims
 #[derive(clap::Args)]
 pub struct Args {
-    /// The token, with or without `Bearer `; `-` is the standard input, which no list of processes shows.
+    /// The token, with or without `Bearer `; `-` is standard input, which keeps it out of the list of processes.
     token: String,
     /// The environment variable that holds the secret.
     #[arg(long, value_name = "NAME")]
@@ -32,7 +32,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
     let secret = env::var(&args.secret_env).map_err(|_| {
         format!("--secret-env: the environment variable {:?} is not set, or not UTF-8", args.secret_env)
     })?;
-    // The filter has no such key, and with an empty one anybody can sign.
+    // The filter never has such a key, and with an empty one anybody can sign.
     if secret.len() < MIN_KEY_BYTES {
         return Err(format!(
             "--secret-env: found {} bytes in {:?}, expected at least {MIN_KEY_BYTES} (RFC 7518, section 3.2)",
@@ -48,7 +48,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
     let token = token.trim();
     let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
     let mut validation = Validation::new(Algorithm::HS256);
-    // The times of a token are whole seconds of one clock, and the filter allows none of them to be off.
+    // No leeway: a token's times are whole seconds of one clock, and the filter allows none either.
     validation.leeway = 0;
     validation.validate_nbf = true;
     validation.validate_aud = args.aud.is_some();
@@ -76,7 +76,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
             Ok(true)
         }
         Err(error) => {
-            // Signed by the secret, so what it says may be shown.
+            // Signed with the secret, so what it says may be shown.
             let signed = || {
                 let mut signature_only = Validation::new(Algorithm::HS256);
                 signature_only.validate_exp = false;
@@ -98,7 +98,7 @@ pub fn run(args: &Args, json: bool) -> Answer {
     }
 }
 
-/// Why a token is not valid; `signed` are its claims, where the signature is right.
+/// Why a token is not valid. `signed` gives its claims if the signature is right.
 fn reason(kind: &ErrorKind, args: &Args, signed: &dyn Fn() -> Value) -> String {
     let differs = |name: &str, expected: Option<&String>| {
         let found = signed().get(name).map_or("none".to_owned(), ToString::to_string);
@@ -112,6 +112,6 @@ fn reason(kind: &ErrorKind, args: &Args, signed: &dyn Fn() -> Value) -> String {
         ErrorKind::InvalidAudience => differs("aud", args.aud.as_ref()),
         ErrorKind::InvalidAlgorithm | ErrorKind::InvalidAlgorithmName => "it is not HS256".to_owned(),
         ErrorKind::MissingRequiredClaim(claim) => format!("it has no `{claim}`"),
-        _ => "it is no token of three parts in base64url, with JSON in the first two".to_owned(),
+        _ => "it does not have three parts in base64url, with JSON in the first two".to_owned(),
     }
 }

@@ -25,7 +25,7 @@ pub enum Component<'a> {
 }
 
 impl<'a> Component<'a> {
-    /// Reads a component name. `None` is one that the filter does not support.
+    /// Reads a component name. `None` if the filter does not support it.
     #[must_use]
     pub fn parse(name: &'a str) -> Option<Self> {
         Some(match name {
@@ -40,7 +40,7 @@ impl<'a> Component<'a> {
         })
     }
 
-    /// Appends the component's value. `None` where the request has none.
+    /// Appends the component's value. `None` if the request has none.
     pub fn write_value(self, request: &Request<'_>, base: &mut Vec<u8>) -> Option<()> {
         match self {
             Self::Field(name) => return write_field(request, name.as_bytes(), base),
@@ -68,13 +68,13 @@ impl<'a> Component<'a> {
     }
 }
 
-/// A field name in lower case, as section 2.1 has it. (A token of RFC 9110 that neither needs nor gets escaping.)
+/// Whether this is a field name in lower case, as section 2.1 asks for: a token of RFC 9110, which needs no escaping.
 fn is_field_name(name: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.bytes().all(is_token)
 }
 
-/// The lines of a field as one value (section 2.1). A line break in one would forge the lines after it.
+/// Appends the lines of a field as one value (section 2.1). A line break in one would forge more lines of the base.
 fn write_field(request: &Request<'_>, name: &[u8], base: &mut Vec<u8>) -> Option<()> {
     let mut lines = request.all_values(name).peekable();
     lines.peek()?;
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
     use crate::request::names::Names;
 
-    /// The values of RFC 9421, section 2.2, for its own request, and for the corners of ours.
+    /// The values of RFC 9421, section 2.2, for its own request, and for the corner cases of ours.
     #[test]
     fn each_component_has_the_value_of_its_section() {
         let requests: [&[(&str, &str)]; 4] = [

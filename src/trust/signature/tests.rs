@@ -1,4 +1,4 @@
-//! A signature on its own. `tests/core` has every way for one to fail, with signatures made by somebody else.
+//! A signature on its own. `tests/core` has every way it can fail, with signatures made by somebody else's code.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -24,7 +24,7 @@ fn gateway() -> (Names, Signature) {
     (names, proof.unwrap())
 }
 
-/// Whether a request of these headers, signed at 1000 and then changed so, is proven at `now`.
+/// Whether a request with these headers, signed at 1000 and then changed, is proven at `now`.
 fn proves(change: impl FnOnce(&mut Vec<(String, String)>), now: i64) -> bool {
     let (names, signature) = gateway();
     let borrow = |headers: &[(String, String)]| -> Vec<(Vec<u8>, Vec<u8>)> {
