@@ -192,8 +192,9 @@ fn read<T: DeserializeOwned>(value: &Value) -> Result<(), String> {
 fn manifests() -> Vec<(String, Value)> {
     let envoy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../envoy");
     let files = ["istio", "gateway"].into_iter().flat_map(|directory| fs::read_dir(envoy.join(directory)).unwrap());
-    let documents = files.flat_map(|file| {
-        let path = file.unwrap().path();
+    let paths = files.map(|file| file.unwrap().path());
+    let manifests = paths.filter(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+    let documents = manifests.flat_map(|path| {
         let yaml = fs::read_to_string(&path).unwrap();
         let documents =
             serde_yaml_ng::Deserializer::from_str(&yaml).map(|document| Value::deserialize(document).unwrap());
