@@ -11,6 +11,8 @@ use super::http::{Lines, Message, Reply, answered, connect};
 /// A connection of RFC 9113.
 pub struct Http2 {
     stream: TcpStream,
+    /// Frames that are not sent yet.
+    frames: Vec<u8>,
 }
 
 impl Http2 {
@@ -24,17 +26,22 @@ impl Http2 {
     const END_HEADERS: u8 = 4;
 
     pub fn connect(port: u16) -> Self {
-        let mut http2 = Self { stream: connect(port) };
-        let _ = http2.stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let mut http2 = Self { stream: connect(port), frames: Vec::new() };
+        http2.frames.extend(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         // No dynamic table, so that a status is an index or a literal.
         http2.frame(Self::SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]);
         http2
     }
 
-    /// What cannot be written is noticed when reading.
     fn frame(&mut self, kind: u8, flags: u8, id: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-        let _ = self.stream.write_all(&[&length[1..], &[kind, flags], &id.to_be_bytes(), payload].concat());
+        self.frames.extend([&length[1..], &[kind, flags], &id.to_be_bytes(), payload].concat());
+    }
+
+    /// What cannot be written is noticed when reading.
+    fn flush(&mut self) {
+        let _ = self.stream.write_all(&self.frames);
+        self.frames.clear();
     }
 
     /// Literals that are never indexed and not compressed (RFC 7541, section 6.2.3), so that any byte can be sent.
@@ -67,7 +74,8 @@ impl Http2 {
         }
     }
 
-    /// Sends `headers` with the pseudo-headers first; `hi` and the trailers behind them, if there are any.
+    /// Sends `headers` with the pseudo-headers first; `hi` and the trailers behind them, if there are any. All in one, so
+    /// that Envoy does not answer to the beginning where the end is bad.
     pub fn send(&mut self, id: u32, headers: &Lines, trailers: &Lines) {
         let is_connect = headers.iter().any(|(name, value)| name.starts_with(':') && value == b"CONNECT");
         self.headers(id, headers, trailers.is_empty() && !is_connect);
@@ -75,6 +83,7 @@ impl Http2 {
             self.frame(Self::DATA, 0, id, b"hi");
             self.headers(id, trailers, true);
         }
+        self.flush();
     }
 
     /// The replies to these streams: status and body, or `None` where it was closed. A CONNECT that succeeds has no end.
@@ -94,6 +103,7 @@ impl Http2 {
             let id = u32::from_be_bytes(id);
             if kind == Self::SETTINGS && flags == 0 {
                 self.frame(Self::SETTINGS, 1, 0, &[]);
+                self.flush();
             }
             let Some(reply) = open.get_mut(&id) else { continue };
             let is_reset = kind == Self::RESET;

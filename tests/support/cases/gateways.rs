@@ -4,14 +4,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    super::{
-        PROOF,
-        shipped::{demo_configuration, gateways, manager_of, shipped},
-        tls::Authority,
+use crate::support::{
+    PROOF,
+    cases::{
+        PARTNER, PRODUCTS,
+        requests::presets::{FOREIGN_TOKEN, UID},
     },
-    PARTNER, PRODUCTS,
-    requests::presets::{FOREIGN_TOKEN, UID},
+    shipped::{demo_configuration, gateways, manager_of, shipped},
+    tls::Authority,
 };
 
 /// The secrets of the two keys of the gateway `signature`.

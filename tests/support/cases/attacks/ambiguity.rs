@@ -1,7 +1,7 @@
 //! What two readers of the same request could read differently.
 
-use super::super::{Expected::Refused, NAMES, Table, before, lines, with, without};
 use super::{MALFORMED, UNTRUSTED, honest, issued_to, proven, signatures::signed};
+use crate::support::cases::{Expected::Refused, NAMES, Table, before, lines, with, without};
 
 /// What two readers of the same request could read differently.
 pub fn ambiguity(t: &mut Table) {

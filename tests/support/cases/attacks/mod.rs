@@ -9,11 +9,14 @@ pub mod wire;
 use auth_o_tron_envoy::rejection::Code;
 use serde_json::json;
 
-use super::{
-    super::{PROOF, http::Lines},
-    Case, Expected,
-    Expected::Denied,
-    Table, lines, with,
+use crate::support::{
+    PROOF,
+    cases::{
+        Case,
+        Expected::{self, Denied},
+        Table, lines, with,
+    },
+    http::Lines,
 };
 
 pub const ROLES: &[&str] = &["reader"];

@@ -1,10 +1,11 @@
 //! An identity that nobody proves, by any means of a client's.
 
-use super::super::{
-    super::{PROOF, SIGNING_SECRET, http::Lines},
-    NAMES, PARTNER, Table, lines, with,
-};
 use super::{MISSING, UNTRUSTED, alice, proven};
+use crate::support::{
+    PROOF, SIGNING_SECRET,
+    cases::{NAMES, PARTNER, Table, lines, with},
+    http::Lines,
+};
 
 /// An identity that nobody proves, by any means of a client's.
 pub fn no_proof(t: &mut Table) {

@@ -4,13 +4,17 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
-use super::super::{
-    super::{PROOF, SIGNING_SECRET, http::Lines, token::signature_fields},
-    NAMES, Table,
-    gateways::{GW_1, GW_2},
-    lines, now, set, with, without,
-};
 use super::{MALFORMED, UNTRUSTED, alice, forging, honest, wire::but};
+use crate::support::{
+    PROOF, SIGNING_SECRET,
+    cases::{
+        NAMES, Table,
+        gateways::{GW_1, GW_2},
+        lines, now, set, with, without,
+    },
+    http::Lines,
+    token::signature_fields,
+};
 
 /// The signature base of alice's `GET http://test/`.
 const BASE: &[&str] = &[

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::super::{
-    super::http::Lines,
-    Expected::{Refused, RefusedWith},
-    NAMES, Table, now, set, with, without,
-};
 use super::{EXPIRED, MALFORMED, ROLES, UNTRUSTED, WRONG_REALM, honest, issued_to, proven};
+use crate::support::{
+    cases::{
+        Expected::{Refused, RefusedWith},
+        NAMES, Table, now, set, with, without,
+    },
+    http::Lines,
+};
 
 /// Values that break parsers, or that read as more than they are.
 pub fn values(t: &mut Table) {
@@ -74,6 +76,7 @@ pub fn values(t: &mut Table) {
     t.h1("a folded line", "shipped", "GET /", user("alice\r\n root"), issued_to("alice root", ROLES));
     t.h1("a bare CR", "shipped", "GET /", user("alice\rroot"), issued_to("aliceroot", ROLES));
     t.h1("a folded line by TAB", "shipped", "GET /", user("alice\r\n\troot"), MALFORMED);
+    t.h2("\\xff in a foreign header", "shipped", "GET /", with(proven(), "x-other", b"\xff"), honest());
     let after_a_space = with(proven(), "x-auth-username ", "root");
     t.h1("a space after the name", "shipped", "GET /", after_a_space.clone(), RefusedWith(400));
     t.h2("a space after the name", "shipped", "GET /", after_a_space, Refused);

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::super::{
-    super::{PROOF, http::Lines},
-    Expected::{Passed, Refused, RefusedSince},
-    NAMES, Table, before, lines, with,
-};
 use super::{MALFORMED, MISSING, ROLES, UNTRUSTED, alice, forging, honest, proven, signatures::signed};
+use crate::support::{
+    PROOF,
+    cases::{
+        Expected::{Passed, Refused, RefusedSince},
+        NAMES, Table, before, lines, with,
+    },
+    http::Lines,
+};
 
 /// The pseudo-headers of `GET http://test/`.
 const HTTP2_GET: [(&str, &str); 4] = [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "test")];

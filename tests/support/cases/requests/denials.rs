@@ -3,9 +3,10 @@
 use auth_o_tron_envoy::rejection::Code;
 use serde_json::json;
 
-use super::super::{
-    super::{PROOF, http::Lines},
-    Expected, Table, alice, lines, set, with, without,
+use crate::support::{
+    PROOF,
+    cases::{Expected, Table, alice, lines, set, with, without},
+    http::Lines,
 };
 
 /// Row: no identity header at all.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use auth_o_tron_envoy::rejection::Code;
 use serde_json::json;
 
-use super::super::{
-    super::{PROOF, http::Lines},
-    Expected, Table, lines, set, with, without,
+use crate::support::{
+    PROOF,
+    cases::{Expected, Table, lines, set, with, without},
+    http::Lines,
 };
 
 /// The hash by which authentik names a user.

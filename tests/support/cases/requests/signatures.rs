@@ -3,9 +3,11 @@
 use auth_o_tron_envoy::rejection::Code;
 use serde_json::json;
 
-use super::super::{
-    super::{SIGNING_SECRET, http::Lines, token::signature_fields},
-    Table, alice, now, with, without,
+use crate::support::{
+    SIGNING_SECRET,
+    cases::{Table, alice, now, with, without},
+    http::Lines,
+    token::signature_fields,
 };
 
 /// The signature base of a request of alice's to the `signed` gateway, written by hand.

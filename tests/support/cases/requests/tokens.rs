@@ -3,7 +3,10 @@
 use auth_o_tron_envoy::rejection::Code;
 use serde_json::json;
 
-use super::super::{super::PROOF, Expected, PARTNER, Table, alice, lines, now, set, with, without};
+use crate::support::{
+    PROOF,
+    cases::{Expected, PARTNER, Table, alice, lines, now, set, with, without},
+};
 
 /// Row: identity proven and well formed.
 pub fn well_formed(table: &mut Table) {
