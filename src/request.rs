@@ -115,10 +115,11 @@ impl<'a> Request<'a> {
     }
 
     fn note_ambiguity(&mut self, id: NameId, is_duplicate: bool, is_alias: bool) {
-        if is_duplicate {
-            self.ambiguity = Some((id, Flaw::Repeated));
-        } else if is_alias {
+        // Of an alias beside the name itself, that it is one says more.
+        if is_alias {
             self.ambiguity = Some((id, Flaw::Aliased));
+        } else if is_duplicate {
+            self.ambiguity = Some((id, Flaw::Repeated));
         }
     }
 
